@@ -1,0 +1,79 @@
+"""The rules that make a recorded line and ours comparable, each with its reason. All else must be equal.
+
+`comparable(line)` is applied to both sides. A rule may drop what only names an implementation; never a value, an order,
+a time, or a text that the scenario's author wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: Exceptions that are the same thing under another name: Kotlin's on the right, since that is what was recorded.
+EXCEPTION_NAMES = {
+    "IllegalStateError": "IllegalStateException",  # ours; Python's habit is ...Error
+    "CompletionHandlerError": "CompletionHandlerException",  # ours; likewise
+    "RejectedExecutionError": "RejectedExecutionException",  # ours; likewise
+    "ValueError": "IllegalArgumentException",  # Python's name for a bad argument
+    "RuntimeError": "RuntimeException",  # Python's name
+    "ZeroDivisionError": "ArithmeticException",  # Python's name
+    "IndexError": "IndexOutOfBoundsException",  # Python's name
+    "KeyError": "NoSuchElementException",  # Python's name
+    "LookupError": "NoSuchElementException",  # Python's name
+    "NoSuchElementError": "NoSuchElementException",  # ours; Python's habit is ...Error
+    "ClosedSendChannelError": "ClosedSendChannelException",  # ours; likewise
+    "ClosedReceiveChannelError": "ClosedReceiveChannelException",  # ours; likewise
+    "AssertionError": "AssertionError",  # the same in both
+    "OSError": "IOException",  # Python's name
+    "KeyboardInterrupt": "InterruptedException",  # what interrupts a blocking call in Python
+}
+
+_JOB_CLASS = r"\w*(?:Coroutine|JobImpl|Job|Deferred|DeferredImpl)"
+
+#: (pattern, replacement), in order, each under its reason.
+PATTERNS: list[tuple[re.Pattern[str], str]] = [
+    # JobCancellationException and ChildCancelledException are internal subclasses; we have the public class alone.
+    (re.compile(r"\b(?:JobCancellationException|ChildCancelledException)\b"), "CancellationException"),
+    # "StandaloneCoroutine was cancelled": the first word names an implementation class, ours have other names.
+    (re.compile(rf"\b{_JOB_CLASS}\b(?= (?:was cancelled|is cancelling|has completed normally))"), "*"),
+    # The message of a timeout gives milliseconds there and seconds here; which timeout it was is told by the trace.
+    (re.compile(r"(?i)\btimed out (?:after|waiting for) [\w.µ ]*(?=\))"), "Timed out"),
+    # Unit and null are one value, None, in Python.
+    (re.compile(r"(?<=-> )Unit$"), "null"),
+    # Python spells the three constants with a capital.
+    (re.compile(r"\bTrue\b"), "true"),
+    (re.compile(r"\bFalse\b"), "false"),
+    (re.compile(r"\bNone\b"), "null"),
+]
+
+
+def comparable(line: str) -> str:
+    """Return `line` without what only names an implementation."""
+    for pattern, replacement in PATTERNS:
+        line = pattern.sub(replacement, line)
+    return line
+
+
+def name_of(exception: BaseException) -> str:
+    """The simple name of the exception's class, in Kotlin's spelling where it is the same thing."""
+    name = type(exception).__name__
+    return EXCEPTION_NAMES.get(name, name)
+
+
+def show(value: Any) -> str:
+    """How Kotlin prints `value`: null, true, [a, b], {k=v}, (a, b) for a pair; whole floats are its milliseconds."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, (list, set, frozenset)):
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(show, value)) + ")"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{show(key)}={show(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, BaseException):
+        return f"{name_of(value)}: {value}"
+    return str(value)

@@ -1,0 +1,60 @@
+"""What holds in every test: a warning is an error, nothing dies unseen in a thread, no thread is left behind.
+
+pytest turns what reaches `threading.excepthook` and `sys.unraisablehook` into warnings, which pyproject makes errors. A
+test that expects such a death takes the fixture `uncaught` and empties it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("vmscope", deadline=None)  # how fast an example runs is no test
+hypothesis.settings.load_profile("vmscope")
+
+PATIENCE = 5.0  # seconds that a thread which was told to end may still take
+
+
+@pytest.fixture
+def uncaught(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
+    """What reached `threading.excepthook` in this test, oldest first; the test pops each one it expected."""
+    seen: list[BaseException] = []
+
+    def take(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            seen.append(args.exc_value)
+
+    monkeypatch.setattr(threading, "excepthook", take)
+    yield seen
+    assert not seen, f"nobody expected these: {seen!r}"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind() -> Iterator[None]:
+    """Every thread that holds the process open and began in the test has ended with it."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + PATIENCE
+    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in left:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    alive = [thread.name for thread in left if thread.is_alive()]
+    assert not alive, f"left behind: {', '.join(alive)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows which coroutines were alive, and where each of them waits."""
+    report = yield
+    debug = sys.modules.get("vmscope.debug")
+    if report.failed and debug is not None:
+        try:
+            report.sections.append(("coroutines", debug.dump_coroutines(file=None) or "none"))
+        except Exception as failure:  # noqa: BLE001  (the failure to report on is the test's)
+            report.sections.append(("coroutines", f"no dump: {failure!r}"))
+    return report

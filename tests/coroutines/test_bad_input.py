@@ -1,0 +1,397 @@
+"""Bad input is refused at once, where it is given, with an error that names it and says what to do instead."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+
+from vmscope import (
+    CancellationException,
+    CoroutineScope,
+    Dispatchers,
+    EmptyCoroutineContext,
+    Handler,
+    HandlerThread,
+    IllegalStateError,
+    Job,
+    Looper,
+    Message,
+    NonCancellable,
+    SupervisorJob,
+    VmScopeWarning,
+    coroutine_scope,
+    current_context,
+    current_job,
+    current_scope,
+    delay,
+    join_all,
+    launch,
+    new_fixed_thread_pool_context,
+    run_blocking,
+    run_main,
+    supervisor_scope,
+    suspend_cancellable_coroutine,
+    suspend_coroutine,
+    with_context,
+    with_timeout,
+    with_timeout_or_none,
+    yield_,
+)
+
+
+def nothing() -> None:
+    """Do it."""
+
+
+async def an_async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.fixture
+def no_main() -> Iterator[None]:
+    """No main looper, as in a program that never made one."""
+    before = Looper.get_main()
+    Looper.set_main_for_test(None)
+    yield
+    Looper.set_main_for_test(before)
+
+
+def on_a_new_thread(function: Callable[[], object]) -> object:
+    """Call `function` on a thread that has no looper; return what it returns, raise what it raises."""
+    return run_blocking(with_context, Dispatchers.IO, function)
+
+
+# ---- blocks
+
+
+NO_BLOCKS = [42, None, "work", [nothing], Job()]
+
+
+@pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
+@pytest.mark.parametrize("builder", ["launch", "async_"])
+def test_what_is_no_block_is_refused_by_the_builders(builder: str, thing: Any) -> None:
+    job = SupervisorJob()
+    scope = CoroutineScope(job + Dispatchers.Unconfined)
+
+    with pytest.raises(TypeError, match=r"block|callable|function") as refusal:
+        getattr(scope, builder)(thing)
+
+    assert repr(thing) in str(refusal.value)
+    assert not list(job.children), "nothing was started"
+    assert scope.is_active
+
+
+@pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
+@pytest.mark.parametrize(
+    "builder",
+    [
+        functools.partial(with_context, EmptyCoroutineContext),
+        coroutine_scope,
+        supervisor_scope,
+        functools.partial(with_timeout, 60),
+        functools.partial(with_timeout_or_none, 60),
+    ],
+    ids=["with_context", "coroutine_scope", "supervisor_scope", "with_timeout", "with_timeout_or_none"],
+)
+def test_what_is_no_block_is_refused_by_the_suspending_builders(builder: Callable[..., Any], thing: Any) -> None:
+    async def body() -> None:
+        with pytest.raises(TypeError, match=r"block|callable|function") as refusal:
+            await builder(thing)
+        assert repr(thing) in str(refusal.value)
+
+    run_blocking(body)
+
+
+@pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
+@pytest.mark.parametrize("runner", [run_blocking, run_main])
+def test_what_is_no_block_is_refused_by_those_who_run_one(runner: Callable[..., Any], thing: Any) -> None:
+    with pytest.raises(TypeError, match=r"block|callable|function") as refusal:
+        runner(thing)
+
+    assert repr(thing) in str(refusal.value)
+
+
+def test_an_async_generator_is_no_block() -> None:
+    with pytest.raises(TypeError, match="async generator"):
+        run_blocking(an_async_generator)
+
+
+def test_arguments_beside_a_ready_made_coroutine_are_refused() -> None:
+    async def body() -> None:
+        """Do nothing."""
+
+    made = body()
+    with pytest.raises(TypeError, match="argument"):
+        run_blocking(made, 1)
+    made.close()
+
+
+# ---- what launch is given
+
+
+@pytest.mark.parametrize(
+    "job", [Job(), SupervisorJob(), NonCancellable], ids=["Job", "SupervisorJob", "NonCancellable"]
+)
+@pytest.mark.parametrize("builder", ["launch", "async_"])
+def test_a_job_in_the_context_of_a_builder_is_refused_with_the_right_spelling(builder: str, job: Any) -> None:
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    with pytest.raises(ValueError, match=r"\+"):
+        getattr(scope, builder)(nothing, context=job)
+    with pytest.raises(ValueError, match=r"\+"):
+        getattr(scope, builder)(nothing, context=Dispatchers.Default + job)
+
+
+@pytest.mark.parametrize("context", [42, "Main", nothing], ids=repr)
+def test_a_context_that_is_none_is_refused(context: Any) -> None:
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    with pytest.raises(TypeError, match="context"):
+        scope.launch(nothing, context=context)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_parallelism_below_one_is_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=str(number)):
+        Dispatchers.IO.limited_parallelism(number)
+    with pytest.raises(ValueError, match=str(number)):
+        Dispatchers.Default.limited_parallelism(number)
+    with pytest.raises(ValueError, match=str(number)):
+        new_fixed_thread_pool_context(number, "pool")
+
+
+# ---- what a coroutine waits for
+
+
+@pytest.mark.parametrize("suspending", [suspend_coroutine, suspend_cancellable_coroutine])
+def test_a_second_resume_is_refused(suspending: Callable[..., Any]) -> None:
+    kept: list[Any] = []
+
+    def block(continuation: Any) -> None:
+        kept.append(continuation)
+        continuation.resume(1)
+        with pytest.raises(IllegalStateError, match=r"(?i)already resumed"):
+            continuation.resume(2)
+        with pytest.raises(IllegalStateError, match=r"(?i)already resumed"):
+            continuation.resume_with_exception(LookupError())
+
+    assert run_blocking(suspending, block) == 1
+    with pytest.raises(IllegalStateError, match=r"(?i)already resumed"):
+        kept[0].resume(3)
+
+
+def test_a_second_resume_after_the_suspension_is_refused() -> None:
+    kept: list[Any] = []
+
+    async def body() -> int:
+        job = current_scope().async_(suspend_cancellable_coroutine, kept.append)
+        await yield_()
+        kept[0].resume(1)
+        with pytest.raises(IllegalStateError, match=r"(?i)already resumed"):
+            kept[0].resume(2)
+        return await job.await_()
+
+    assert run_blocking(body) == 1
+
+
+@pytest.mark.parametrize("block", [42, None])
+@pytest.mark.parametrize("suspending", [suspend_coroutine, suspend_cancellable_coroutine])
+def test_what_cannot_take_a_continuation_is_refused(suspending: Callable[..., Any], block: Any) -> None:
+    with pytest.raises(TypeError, match="continuation"):
+        suspending(block)
+
+
+def test_an_asyncio_sleep_is_refused_at_its_yield_with_what_to_use_instead() -> None:
+    async def body() -> str:
+        with pytest.raises(TypeError, match="delay"):
+            await asyncio.sleep(0)
+        await yield_()
+        return "the coroutine goes on"
+
+    assert run_blocking(body) == "the coroutine goes on"
+
+
+def test_an_asyncio_future_is_refused_at_its_yield_with_what_to_use_instead() -> None:
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+
+    async def body() -> None:
+        await future
+
+    with pytest.raises(TypeError, match=r"(?i)asyncio"):
+        run_blocking(body)
+    future.cancel()
+    loop.close()
+
+
+@pytest.mark.parametrize("value", [None, 42, "text", [1]], ids=repr)
+def test_a_bare_yield_is_refused(value: Any) -> None:
+    def body() -> Generator[Any, Any, None]:
+        yield value
+
+    with pytest.raises(TypeError, match="yield"):
+        run_blocking(body)
+
+
+def test_a_suspending_call_that_is_yielded_is_refused_with_the_right_spelling() -> None:
+    def body() -> Generator[Any, Any, None]:
+        yield delay(1)
+
+    with pytest.raises(TypeError, match="yield from"):
+        run_blocking(body)
+
+
+def test_a_generator_that_is_yielded_is_refused_with_the_right_spelling() -> None:
+    def inner() -> Generator[Any, Any, None]:
+        yield from delay(1)
+
+    def body() -> Generator[Any, Any, None]:
+        yield inner()
+
+    with pytest.raises(TypeError, match="yield from"):
+        run_blocking(body)
+
+
+def test_a_refused_yield_can_be_caught_where_it_stands() -> None:
+    def body() -> Generator[Any, Any, str]:
+        try:
+            yield 42
+        except TypeError:
+            yield from yield_()
+            return "caught"
+        return "not refused"
+
+    assert run_blocking(body) == "caught"
+
+
+DROPPED: dict[str, Callable[[], object]] = {
+    "delay": lambda: delay(1),
+    "yield_": yield_,
+    "with_context": lambda: with_context(Dispatchers.IO, nothing),
+    "coroutine_scope": lambda: coroutine_scope(nothing),
+    "supervisor_scope": lambda: supervisor_scope(nothing),
+    "with_timeout": lambda: with_timeout(1, nothing),
+    "with_timeout_or_none": lambda: with_timeout_or_none(1, nothing),
+    "join_all": lambda: join_all(Job()),
+    "join": lambda: Job().join(),
+    "suspend_coroutine": lambda: suspend_coroutine(nothing),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize(("name", "function"), DROPPED.items(), ids=DROPPED.keys())
+def test_a_suspending_call_that_is_dropped_warns_and_says_how_to_write_it(
+    name: str, function: Callable[[], object]
+) -> None:
+    with pytest.warns(VmScopeWarning, match=rf"{name}\(.*(yield from|await)"):
+        function()
+        gc.collect()
+
+
+def test_a_suspending_call_that_is_awaited_twice_is_refused() -> None:
+    async def body() -> None:
+        once = yield_()
+        await once
+        with pytest.raises(IllegalStateError, match="twice"):
+            await once
+
+    run_blocking(body)
+
+
+# ---- where there is no coroutine
+
+
+@pytest.mark.parametrize("function", [current_job, current_context, current_scope, functools.partial(launch, nothing)])
+def test_the_running_coroutine_is_not_asked_for_outside_of_one(function: Callable[[], object]) -> None:
+    with pytest.raises(IllegalStateError, match="coroutine"):
+        function()
+
+
+# ---- loopers
+
+
+@pytest.mark.usefixtures("no_main")
+@pytest.mark.parametrize("dispatcher", ["Main", "Main.immediate"])
+def test_main_without_a_main_looper_says_how_to_get_one(dispatcher: str) -> None:
+    chosen = Dispatchers.Main.immediate if dispatcher == "Main.immediate" else Dispatchers.Main
+
+    with pytest.raises(IllegalStateError, match=r"run_main|prepare_main"):
+        run_blocking(with_context, chosen, nothing)
+
+
+@pytest.mark.usefixtures("no_main")
+def test_launch_on_main_without_a_main_looper_raises_at_the_call() -> None:
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
+
+    with pytest.raises(IllegalStateError, match=r"run_main|prepare_main"):
+        scope.launch(nothing)
+
+
+def test_loop_without_prepare_says_to_prepare() -> None:
+    with pytest.raises(RuntimeError, match="prepare"):
+        on_a_new_thread(Looper.loop)
+
+
+def test_loop_of_another_threads_looper_is_refused() -> None:
+    with HandlerThread("other") as other:
+        looper = other.looper
+        assert looper is not None
+
+        with pytest.raises(RuntimeError, match="other"):
+            looper.pump()
+
+
+def test_a_handler_without_a_looper_names_the_thread() -> None:
+    with pytest.raises(RuntimeError, match=r"(?i)looper"):
+        on_a_new_thread(Handler)
+
+
+def test_a_second_looper_for_one_thread_is_refused() -> None:
+    def twice() -> None:
+        Looper.prepare()
+        Looper.prepare()
+
+    with pytest.raises(RuntimeError, match=r"already|one"):
+        on_a_new_thread(twice)
+
+
+def test_a_message_that_is_in_use_is_not_sent_again() -> None:
+    with HandlerThread("other") as other:
+        handler = other.handler
+        message = Message(what=1)
+        assert handler.send_message_delayed(message, 3600) is True
+
+        with pytest.raises(IllegalStateError, match="in use"):
+            handler.send_message(message)
+
+
+def test_a_post_after_quit_is_answered_with_false() -> None:
+    other = HandlerThread("other")
+    other.start()
+    handler = other.handler
+    other.quit()
+    other.join()
+
+    assert handler.post(nothing) is False
+    assert handler.post_delayed(nothing, 1) is False
+    assert handler.send_message(Message(what=1)) is False
+
+
+@pytest.mark.parametrize("thing", [42, None, "work"], ids=repr)
+def test_a_post_of_what_cannot_be_called_is_refused(thing: Any) -> None:
+    with HandlerThread("other") as other, pytest.raises(TypeError, match="call"):
+        other.handler.post(thing)
+
+
+def test_cancel_takes_a_message_or_a_cancellation_and_nothing_else() -> None:
+    job = Job()
+
+    with pytest.raises(TypeError):
+        job.cancel(LookupError())  # type: ignore[arg-type]
+
+    job.cancel(CancellationException("this one"))
+    assert job.is_cancelled

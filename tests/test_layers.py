@@ -1,0 +1,136 @@
+"""The list of rooms is true: a file imports only what stands above it, so no circle either; faces alone reach down.
+
+The list is read from top to bottom by anybody who wants to know the package. A new file goes where its imports allow.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+ORDER = """
+    _errors _clock _primitives
+    looper._message looper._queue looper._looper looper._handler
+""".split()
+ROOT = pathlib.Path(__file__).parent.parent / "vmscope"
+# Loaded on first use, by a function, because not every program needs it: the only ways down.
+LATE = {"coroutines._dispatcher": {"coroutines._executor", "coroutines._timer"}}
+# Users start these by name or import them by name; no room does.
+ENDS = ("demo", "hosts", "testing", "__main__")
+CONCURRENCY = {"threading", "queue", "_thread", "_queue", "multiprocessing", "concurrent"}
+#: Turns a dispatcher into an executor of the standard library, and is loaded by who asks for one.
+OUTSIDE = {"coroutines._executor": {"concurrent"}}
+SLOW = {"asyncio", "inspect", "dataclasses", "logging", "concurrent", "multiprocessing", "tkinter"}
+
+
+def dotted(path: pathlib.Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+PATHS = {dotted(path): path for path in sorted(ROOT.rglob("*.py"))}
+FACES = {name for name in PATHS if name.split(".")[-1] == "__init__"}
+FILES = sorted(set(PATHS) - FACES)
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+
+
+def at_run_time(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield each import below `node`, in functions too, and not what stands under `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for other in child.orelse:
+                yield from at_run_time(other)
+        elif isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        else:
+            yield from at_run_time(child)
+
+
+def of_vmscope(name: str) -> Iterator[str]:
+    """Yield what of the package the file `name` imports: files by their name in the list, a face as `room.__init__`."""
+    for node in at_run_time(TREES[name]):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*name.split(".")[: -node.level], *(node.module or "").split(".")]
+            target = ".".join(filter(None, base))
+            if target in FILES:
+                yield target
+                continue
+            for alias in node.names:
+                inner = f"{target}.{alias.name}".lstrip(".")
+                yield inner if inner in FILES else f"{target}.__init__".lstrip(".")
+
+
+def of_others(name: str) -> Iterator[str]:
+    """Yield the top name of each module from outside that the file `name` imports, under TYPE_CHECKING too."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_the_list_names_every_file_once() -> None:
+    assert sorted(ORDER) == FILES
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_file_imports_only_files_above_it(name: str) -> None:
+    allowed = {*ORDER[: ORDER.index(name)], *LATE.get(name, ())}
+
+    below = [other for other in of_vmscope(name) if other not in allowed]
+
+    if name.split(".")[0] in ENDS:
+        below = [other for other in below if other not in FACES]
+    assert not below, f"{name} imports {', '.join(below)}: not above it in the list, or a face"
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_no_room_imports_what_users_import_by_name(name: str) -> None:
+    room = name.split(".")[0]
+
+    taken = [other for other in of_vmscope(name) if other.split(".")[0] in ENDS]
+
+    assert room in ENDS or not taken
+
+
+@pytest.mark.parametrize("name", sorted(FACES))
+def test_a_face_gives_names_on_and_does_nothing_else(name: str) -> None:
+    for number, statement in enumerate(TREES[name].body):
+        is_docstring = number == 0 and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        is_import = isinstance(statement, ast.ImportFrom) and (statement.level > 0 or statement.module == "__future__")
+        is_name = isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) in ("__all__", "__version__")
+        assert is_docstring or is_import or is_name, f"{name}:{statement.lineno} does more than to pass names on"
+
+
+@pytest.mark.parametrize("name", sorted(PATHS))
+def test_the_package_never_names_itself_in_an_import(name: str) -> None:
+    assert "vmscope" not in of_others(name), f"{name}: import relatively, the folder lives under other names too"
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - {"_primitives"}))
+def test_locks_threads_and_queues_come_from_one_file(name: str) -> None:
+    if name.split(".")[0] in ENDS:
+        return
+
+    assert not CONCURRENCY & set(of_others(name)) - OUTSIDE.get(name, set()), f"{name}: take it from _primitives"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_room_imports_what_is_slow_to_load(name: str) -> None:
+    if name.split(".")[0] in ENDS:
+        return
+
+    assert not SLOW & set(of_others(name)) - OUTSIDE.get(name, set())
+
+
+def test_what_is_loaded_late_is_loaded_by_functions() -> None:
+    for name, targets in LATE.items():
+        loaded = {node.module for node in TREES[name].body if isinstance(node, ast.ImportFrom) and node.level == 1}
+        assert not loaded & {target.split(".")[-1] for target in targets}
+
+
+@pytest.mark.parametrize("name", sorted(PATHS))
+def test_every_file_says_what_it_is_for(name: str) -> None:
+    assert ast.get_docstring(TREES[name]), f"{name} has no header"

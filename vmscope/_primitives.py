@@ -1,0 +1,65 @@
+"""Locks, threads and queues: imported here and nowhere else.
+
+One place to patch for a test that controls threads, to make anew after a fork, and to read when asking what the
+package rests on without the GIL. The rest of the package takes these names from here.
+
+What is rested on, and held by `tests/test_ground.py`:
+    deque.append, appendleft, popleft, copy and SimpleQueue.put are one step on every build, and may run in a signal
+    handler or a finalizer that interrupts the same call.
+    A C RLock may be taken again by the thread that holds it, so a finalizer that runs inside a critical section
+    enters it instead of waiting for itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import threading
+from _thread import get_ident
+from os import register_at_fork as _register_at_fork
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, RLock, Thread, current_thread, enumerate as live_threads, main_thread
+from threading import local as ThreadLocal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "FREE_THREADED", "LONGEST_WAIT", "Empty", "Event", "Lock", "RLock", "SimpleQueue", "Thread", "ThreadLocal",
+    "after_fork", "current_thread", "get_ident", "live_threads", "main_thread", "report_uncaught", "start_thread",
+]  # fmt: skip
+
+FREE_THREADED: bool = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not getattr(sys, "_is_gil_enabled", bool)()
+
+#: No wait of the operating system is asked for more seconds than this: get(timeout=1e10) raises OverflowError.
+LONGEST_WAIT = 86_400.0
+
+
+def start_thread(target: Callable[[], object], name: str, *, daemon: bool = True) -> Thread:
+    """Start a thread; where daemon threads are refused (sub-interpreters), an ordinary one.
+
+    Raises:
+        RuntimeError: The system gives no thread, or the interpreter is going down.
+    """
+    try:
+        thread = Thread(target=target, name=name, daemon=daemon)
+        thread.start()
+    except RuntimeError as refusal:
+        if "daemon" not in str(refusal):
+            raise
+        thread = Thread(target=target, name=name, daemon=False)
+        thread.start()
+    return thread
+
+
+def after_fork(reset: Callable[[], object]) -> None:
+    """Have `reset` run in every child process, before any of the child's own code."""
+    _register_at_fork(after_in_child=reset)
+
+
+def report_uncaught(exception: BaseException) -> None:
+    """Hand a failure that nobody took to `threading.excepthook`, looked up now, so that a test's or a service's own is met."""
+    threading.excepthook(
+        threading.ExceptHookArgs((type(exception), exception, exception.__traceback__, current_thread()))
+    )

@@ -1,0 +1,555 @@
+"""Builders: launch and async_ in the running coroutine, with_context, and the ways in from plain code.
+
+Locks: none of its own.
+Counterpart: kotlinx.coroutines.Builders, Await, NonCancellable's uses.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, overload
+
+from .._errors import CancellationException, IllegalStateError
+from .._primitives import current_thread
+from ..looper._looper import Looper, take_ctrl_c
+from ..looper._queue import MessageQueue
+from ._context import CoroutineContext, EmptyCoroutineContext, checked_context
+from ._coroutine import (
+    Coroutine,
+    DeferredCoroutine,
+    Frame,
+    FrameWait,
+    Hop,
+    HopBack,
+    Release,
+    StandaloneCoroutine,
+    Switch,
+    make_frame,
+    needed,
+    running,
+    thread_elements,
+)
+from ._deferred import Deferred, awaited_error
+from ._dispatcher import CoroutineDispatcher, Runnable, here
+from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellable
+from ._main import Main, Posted
+from ._pool import IO
+from ._scope import CoroutineStart, check_ready, in_frame, launch_in, outcome, run_block
+from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, Suspending
+from ._time import checked_seconds, with_timeout_or_none
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+@overload
+def launch(
+    block: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: CoroutineContext | None = None,
+    start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Job: ...  # fmt: skip
+@overload
+def launch(
+    block: Generator[Any, Any, object] | types.CoroutineType[Any, Any, object], *,
+    context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Job: ...  # fmt: skip
+def launch(
+    block: Any, *args: Any, context: CoroutineContext | None = None,
+    start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Job:  # fmt: skip
+    """Start a child of the running coroutine, or of the innermost scope block in it. See `CoroutineScope.launch`.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine: there it is `scope.launch(...)`.
+    """
+    coroutine = needed("launch() without a scope")
+    frame = coroutine._frame
+    return launch_in(StandaloneCoroutine, frame, frame._base, coroutine._dispatcher, block, args, context, start, name)
+
+
+@overload
+def async_(
+    block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts],
+    context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Deferred[T]: ...  # fmt: skip
+@overload
+def async_(
+    block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts],
+    context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Deferred[T]: ...  # fmt: skip
+@overload
+def async_(
+    block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts],
+    context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Deferred[T]: ...  # fmt: skip
+@overload
+def async_(
+    block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *,
+    context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Deferred[T]: ...  # fmt: skip
+def async_(
+    block: Any, *args: Any, context: CoroutineContext | None = None,
+    start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+) -> Deferred[Any]:  # fmt: skip
+    """Start a child with a result, as `launch` does. See `CoroutineScope.async_`.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine: there it is `scope.async_(...)`.
+    """
+    coroutine = needed("async_() without a scope")
+    frame = coroutine._frame
+    return cast(
+        "Deferred[Any]",
+        launch_in(DeferredCoroutine, frame, frame._base, coroutine._dispatcher, block, args, context, start, name),
+    )
+
+
+# -- with_context
+
+
+@overload
+def with_context(
+    context: CoroutineContext, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]
+) -> Suspending[T]: ...
+@overload
+def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Suspending[T]: ...
+@overload
+def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> Suspending[T]: ...
+def with_context(context: CoroutineContext, block: Any, *args: Any) -> Suspending[Any]:
+    """Run `block` in another context, on another dispatcher say, and come back with its value.
+
+    Args:
+        context: Added to the present one. NonCancellable shields clean-up from a cancellation that has come already.
+        block: Called with `args`; a plain blocking function is what Dispatchers.IO is for.
+
+    Returns:
+        The value of the block, once its children have ended.
+
+    Raises:
+        BaseException: What the block raised.
+        CancellationException: The caller was cancelled before, then the block is not called; or meanwhile, then its
+            value is dropped when it comes back from another dispatcher.
+
+    On the same dispatcher the block runs in place, without a dispatch.
+    Threads: called in a coroutine; goes on under the caller's dispatcher.
+    Kotlin: withContext.
+    """
+    checked_context(context, "with_context()")
+    if not callable(block):
+        raise TypeError(f"with_context() takes a block (a function with its arguments), got {block!r}")
+    return Call("with_context", _with_context, (context, block, args))
+
+
+def _with_context(context: CoroutineContext, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    coroutine = needed("with_context")
+    outer = coroutine._frame
+    parent = context.get(Job) or outer
+    parent.ensure_active()
+    base = (outer._base + context).minus_key(Job)
+    old = coroutine._dispatcher
+    new = context.get(CoroutineDispatcher)
+    if new is None or new is old or new == old:
+        frame = make_frame(Frame, parent, base, old)
+        elements = thread_elements(base)
+        if elements is None and coroutine._elements is None:
+            return (yield from in_frame(frame, block, args))
+        return (yield from _with_elements(coroutine, elements, frame, block, args))
+    return (yield from _elsewhere(coroutine, make_frame(Frame, parent, base, new), block, args))
+
+
+def _with_elements(
+    coroutine: Coroutine, elements: Any, frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]
+) -> Generator[Any, Any, Any]:
+    """The same dispatcher, other elements on the thread."""
+    olds = coroutine._elements
+    yield from Switch(elements)
+    try:
+        value = yield from in_frame(frame, block, args)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from Switch(olds)
+        raise
+    yield from Switch(olds)
+    return value
+
+
+def _elsewhere(coroutine: Coroutine, frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    """Move the coroutine to the dispatcher of `frame`, run the block there, and move back."""
+    old, outer, elements = coroutine._dispatcher, coroutine._frame, coroutine._elements
+    outer_straight = coroutine._straight
+    straight = False
+    coroutine._frame = frame
+    coroutine._dispatcher = frame._dispatcher
+    try:
+        try:
+            in_place = yield from Hop(thread_elements(frame._base))
+        except GeneratorExit:
+            raise
+        except BaseException as cancelled:  # noqa: BLE001  (before it began)
+            value, error = None, cancelled
+        else:
+            coroutine._straight = in_place is True
+            value, error = yield from run_block(frame, block, args)
+            straight = coroutine._straight
+            if straight:
+                yield from Release(elements)
+        final = frame._end_body(value, error)
+    finally:
+        coroutine._frame = outer
+        coroutine._dispatcher = old
+        coroutine._straight = straight and outer_straight
+    if not final:
+        if coroutine._elements is not elements:
+            yield from Switch(elements)
+        return (yield from FrameWait(frame))
+    if straight:  # it never left its step: no dispatch back, and no look at the cancellation
+        return outcome(frame, value, error, straight)
+    return (yield from HopBack(elements, value, frame._cause))
+
+
+@overload
+def non_cancellable(
+    block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts], timeout: float | None = None
+) -> Suspending[T | None]: ...
+@overload
+def non_cancellable(
+    block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts], timeout: float | None = None
+) -> Suspending[T | None]: ...
+@overload
+def non_cancellable(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], timeout: float | None = None) -> Suspending[T | None]: ...
+def non_cancellable(block: Any, *args: Any, timeout: float | None = None) -> Suspending[Any]:
+    """Run clean-up that suspends, though the coroutine has been cancelled; for `timeout` seconds at most.
+
+    Args:
+        block: Called with `args`.
+        timeout: Seconds; None for as long as it takes.
+
+    Returns:
+        The value of the block; None where the time was up.
+
+    Cancellation: not seen inside; seen again right after.
+    Kotlin: withContext(NonCancellable), with a timeout inside.
+    """
+    if timeout is None:
+        return with_context(NonCancellable, block, *args)
+    seconds = checked_seconds(timeout, "non_cancellable(timeout=...)")
+    return Call("non_cancellable", _shielded, (block, args, seconds))
+
+
+def _shielded(block: Callable[..., Any], args: tuple[Any, ...], seconds: float) -> Generator[Any, Any, Any]:
+    return (yield from with_context(NonCancellable, with_timeout_or_none, seconds, block, *args))
+
+
+# -- waiting for several
+
+
+def join_all(*jobs: Job) -> Suspending[None]:
+    """Suspend until all `jobs` have ended, in whatever way.
+
+    Raises:
+        CancellationException: The caller was cancelled.
+
+    Kotlin: joinAll.
+    """
+    for job in jobs:
+        if not isinstance(job, Job):
+            raise TypeError(f"join_all takes jobs, got {job!r}: write join_all(*jobs) for a list")
+    return Call("join_all", _join_all, jobs)
+
+
+def _join_all(*jobs: Job) -> Generator[Any, Any, None]:
+    for job in jobs:
+        yield from job.join()
+
+
+def await_all(*deferreds: Deferred[T]) -> Suspending[list[T]]:
+    """Suspend until all have a result; give the list of them.
+
+    Raises:
+        BaseException: What the first one that failed, failed with, as soon as it does. The others go on.
+        DeferredCancelledError: One of them had been cancelled.
+
+    Starts lazy ones. Without any, gives an empty list.
+    Kotlin: awaitAll.
+    """
+    for deferred in deferreds:
+        if not isinstance(deferred, Deferred):
+            raise TypeError(f"await_all takes deferreds, got {deferred!r}: write await_all(*deferreds) for a list")
+    return Call("await_all", _await_all, deferreds)
+
+
+def _await_all(*deferreds: Deferred[T]) -> Generator[Any, Any, list[T]]:
+    if not deferreds:
+        return []
+    yield from _AwaitAll(deferreds)
+    return [deferred.get_completed() for deferred in deferreds]
+
+
+class _AwaitAll(Continuation[None]):
+    """The wait of await_all: one node in the list of each of them."""
+
+    __slots__ = ("_jobs", "_left")
+    _kind = ON_COMPLETION
+
+    def __init__(self, deferreds: tuple[Deferred[Any], ...]) -> None:
+        self._begun = False
+        self._jobs = tuple(dict.fromkeys(deferreds))
+        self._left = set(self._jobs)  # discarding is one step on every build, so the last one to fire sees it empty
+
+    def _name(self) -> str:
+        return "await_all"
+
+    def _start(self, coroutine: Any) -> object:
+        for job in self._jobs:
+            job.start()
+        self._suspend(coroutine)
+        for job in self._jobs:
+            if not job._add_node(self):
+                self._fire(job, job._cause)
+        return SUSPENDED
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        with self._frame._lock:
+            self._left.discard(cast("Deferred[Any]", job))
+            last = not self._left
+        if cause is not None:
+            if self._claim():
+                self._drop()
+                error = awaited_error(cast("Deferred[Any]", job), self._frame)
+                self._coroutine._resume(None, error, CANCELLABLE, None)
+        elif last:
+            self._resume(None)
+
+    def _drop(self) -> None:
+        for job in self._jobs:
+            job._remove_node(self)
+
+    def _take_back(self, cause: BaseException) -> None:
+        self._drop()
+
+
+# -- the ways in from plain code
+
+
+class BlockingLoop(CoroutineDispatcher):
+    """The private loop of a run_blocking: its coroutines run on the thread that waits.
+
+    Kotlin: BlockingEventLoop.
+    """
+
+    __slots__ = ("_queue",)
+    _resumes_timers_in_place = True
+
+    def __init__(self, queue: MessageQueue) -> None:
+        self._queue = queue
+
+    def dispatch(self, context: CoroutineContext, block: Runnable) -> None:
+        """Queue `block` for the thread that waits."""
+        self._queue.put(Posted(block))
+
+    def _needs_dispatch(self, coroutine: Any) -> bool:
+        return True
+
+    def _dispatch(self, coroutine: Any) -> None:
+        if not self._queue.put(coroutine):
+            coroutine.rejected()
+
+    def _timers(self) -> MessageQueue:
+        return self._queue
+
+    def __repr__(self) -> str:
+        return f"<BlockingLoop {id(self):#x}>"
+
+
+class BlockingCoroutine(Coroutine):
+    """Made by run_blocking and run_main: its outcome is theirs, and cancels nobody."""
+
+    __slots__ = ("_wake",)
+    _scoped = True
+
+    def _after_completion(self) -> None:
+        self._wake()
+
+
+@overload
+def run_blocking(
+    block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+) -> T: ...
+@overload
+def run_blocking(
+    block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+) -> T: ...
+@overload
+def run_blocking(
+    block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+) -> T: ...
+@overload
+def run_blocking(
+    block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *, context: CoroutineContext = EmptyCoroutineContext
+) -> T: ...
+def run_blocking(block: Any, *args: Any, context: CoroutineContext = EmptyCoroutineContext) -> Any:
+    """Run a coroutine and block this thread until it and its children have ended; return its value.
+
+    Args:
+        block: As for `launch`.
+        context: Without a dispatcher the coroutine runs on this very thread, in a loop of its own that nested calls
+            share; with one, it runs there and this thread only waits. A Job in it becomes the parent.
+
+    Raises:
+        BaseException: What the block failed with.
+        KeyboardInterrupt: Ctrl-C: the coroutine was cancelled, and has cleaned up. A second one is at once.
+
+    Called on the thread of a looper, it keeps the looper from running until it returns.
+    Threads: any, for plain code; inside a coroutine await instead.
+    Kotlin: runBlocking.
+    """
+    checked_context(context, "run_blocking(context=...)")
+    _checked_block(block, args, "run_blocking")
+    shared = here.events
+    queue = MessageQueue() if shared is None else shared
+    dispatcher = context.get(CoroutineDispatcher)
+    if dispatcher is None:
+        dispatcher = BlockingLoop(queue)
+        context = context + dispatcher
+    coroutine = _blocking(block, args, context, dispatcher, queue.wake)
+    here.events = queue
+    restore = take_ctrl_c(queue)
+    try:
+        coroutine._resume(None, None, RETURNING, None)
+        _run_to_end(coroutine, queue.run_until)
+    finally:
+        restore()
+        here.events = shared
+        if shared is None:
+            queue.quit()
+    return _value_of(coroutine)
+
+
+def _checked_block(block: object, args: tuple[Any, ...], where: str) -> None:
+    if not callable(block):
+        check_ready(block, args)
+
+
+def _blocking(
+    block: Any, args: tuple[Any, ...], context: CoroutineContext, dispatcher: CoroutineDispatcher, wake: Callable[[], object]
+) -> BlockingCoroutine:
+    coroutine = object.__new__(BlockingCoroutine)
+    coroutine._wake = wake
+    coroutine._init_coroutine(context.get(Job), context.minus_key(Job), dispatcher, ACTIVE, block, args)
+    return coroutine
+
+
+def _run_to_end(coroutine: Coroutine, run_until: Callable[[Callable[[], object]], None]) -> None:
+    try:
+        run_until(lambda: coroutine._state >= COMPLETED)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        coroutine.cancel(f"{type(stop).__name__} stopped the program", stop)
+        run_until(lambda: coroutine._state >= COMPLETED)
+        raise
+
+
+def _value_of(coroutine: Coroutine) -> Any:
+    if coroutine._state == CANCELLED:
+        error = coroutine._cause
+        assert error is not None
+        raise error.with_traceback(coroutine._value)
+    return coroutine._value
+
+
+@overload
+def run_main(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> T: ...
+@overload
+def run_main(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T: ...
+@overload
+def run_main(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T: ...
+@overload
+def run_main(block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T]) -> T: ...
+def run_main(block: Any, *args: Any) -> Any:
+    """Make this thread the main looper, run the block as a coroutine on Dispatchers.Main, and return its value.
+
+    The looper runs until the coroutine and its children have ended; what is still pending then is dropped.
+
+    Args:
+        block: As for `launch`.
+
+    Raises:
+        IllegalStateError: Another thread's looper is the main one, or this one is running already.
+        BaseException: What the block failed with.
+        KeyboardInterrupt: Ctrl-C: the coroutine was cancelled, and has cleaned up. A second one is at once.
+
+    Kotlin: none; a program's main looper is the system's there.
+    """
+    _checked_block(block, args, "run_main")
+    looper = _main_looper_here()
+    coroutine = _blocking(block, args, Main, Main, looper.queue.wake)
+    try:
+        coroutine._resume(None, None, RETURNING, None)
+        _run_to_end(coroutine, looper.run_until)
+    finally:
+        looper.quit()
+    return _value_of(coroutine)
+
+
+def _main_looper_here() -> Looper:
+    looper = Looper.get_main()
+    if looper is None or looper.queue.is_quitting:
+        return Looper.prepare_main()
+    if not looper.is_current_thread() or looper.is_running:
+        state = "is running it already: launch the block in a scope" if looper.is_current_thread() else "is not this one"
+        raise IllegalStateError(
+            f"run_main on thread {current_thread().name!r}: the main looper {looper!r} is there, and its thread {state}"
+        )
+    return looper
+
+
+# -- blocking calls
+
+
+def run_blocking_io(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], abandon_on_cancel: bool = False) -> Suspending[T]:
+    """Call a blocking function on Dispatchers.IO and give its result.
+
+    Args:
+        function: Called with `args`. It may ask `is_active()` or `ensure_active()` whether it is still wanted.
+        abandon_on_cancel: When the caller is cancelled, do not wait for the function; what it returns is dropped, what it
+            raises is reported. By default the caller waits: no thread can be interrupted.
+
+    Raises:
+        BaseException: What the function raised.
+
+    Kotlin: runInterruptible, which the JVM can interrupt.
+    """
+    if not callable(function):
+        raise TypeError(f"run_blocking_io() takes a function with its arguments, got {function!r}")
+    if not abandon_on_cancel:
+        return with_context(IO, function, *args)
+    return Call("run_blocking_io", _abandonable, (function, args))
+
+
+def _abandonable(function: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    coroutine = needed("run_blocking_io")
+    base = coroutine._frame._base
+    task = cast("Deferred[Any]", launch_in(DeferredCoroutine, None, base, IO, function, args, None, CoroutineStart.DEFAULT, None))
+    try:
+        return (yield from task.await_())
+    except CancellationException:
+        task.cancel("its caller was cancelled")
+        raise
+
+
+def check_cancelled() -> None:
+    """In a blocking function that runs for a coroutine: raise the cancellation, if that was cancelled. See `ensure_active`."""
+    coroutine = running()
+    if coroutine is not None:
+        coroutine._frame.ensure_active()
+
+
+def run_catching(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T | Exception:
+    """Call a plain function; return its value, or the Exception that it raised. A cancellation passes through.
+
+    Kotlin: runCatching, which swallows cancellations.
+    """
+    try:
+        return function(*args)
+    except Exception as failure:  # noqa: BLE001  (what it is for)
+        return failure

@@ -1,0 +1,601 @@
+"""Coroutine: one object that is job, continuation and scope at once; the step that runs it; the frames inside it.
+
+A coroutine drives one generator. The blocks that run inside it, `coroutine_scope`, `with_context`, `with_timeout`, are
+frames: jobs of their own whose body is part of the same generator. `_frame` is the innermost: what is launched becomes
+its child, its cancellation ends the wait of the moment. `with_context` moves the whole generator to another dispatcher
+and back.
+
+Who may touch the generator: whoever took the arrow out of a continuation's Suspended, or dispatched the first step.
+There is one at a time, so a step needs no lock; `_due` says that a step is owed, and a step that is not owed is refused.
+
+Invariants
+    I1  between two steps exactly one party owns the coroutine: a continuation, a queue with `_due` set, or a frame that
+        waits for its children.
+    I2  each step runs in `_context`, the coroutine's own copy of the contextvars of its launch.
+Locks: none of its own; the states are those of Job.
+Counterpart: kotlinx.coroutines.AbstractCoroutine, DispatchedContinuation, ScopeCoroutine.
+"""
+
+from __future__ import annotations
+
+import types
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._errors import CancellationException, DeferredCancelledError, IllegalStateError, RejectedExecutionError
+from .._primitives import report_uncaught
+from ..looper._looper import Looper
+from ._context import CoroutineContext, CoroutineName, ThreadContextElement
+from ._deferred import Deferred
+from ._dispatcher import CoroutineDispatcher, drain_in_place, here
+from ._exceptions import handle_coroutine_exception
+from ._job import ACTIVE, COMPLETED, COMPLETING, Job, cancel_tree
+from ._pool import IO
+from ._suspend import RETURNING, SUSPENDED, Suspending, Suspension, iterate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+#: The coroutine that runs here; set once in the context of each, so that a step costs nothing for it.
+current: ContextVar[Coroutine | None] = ContextVar("current", default=None)
+
+
+def running() -> Coroutine | None:
+    """Return the coroutine that the calling code runs for, None where there is none."""
+    return current.get()
+
+
+def needed(what: str) -> Coroutine:
+    """Return the running coroutine.
+
+    Raises:
+        IllegalStateError: There is none; `what` was called from plain code.
+    """
+    coroutine = current.get()
+    if coroutine is None:
+        raise IllegalStateError(
+            f"{what} was called outside a coroutine: call it in a block given to launch, run_blocking or run_main"
+        )
+    return coroutine
+
+
+class Coroutine(Job):
+    """What launch, async_ and run_blocking make. Users see it as a Job."""
+
+    __slots__ = (
+        "_args", "_base", "_block", "_cont", "_context", "_dispatcher", "_due", "_elements", "_error", "_frame",
+        "_generator", "_mode", "_result", "_straight", "when",
+    )  # fmt: skip
+    asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
+    removed = False
+
+    _base: CoroutineContext  # its context but for the job
+    _dispatcher: CoroutineDispatcher  # of the innermost frame
+    _frame: Any  # the innermost frame, itself at first
+    _generator: Any  # what it drives; None before the start and after the end
+    _context: Context
+
+    def _init_coroutine(
+        self, parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher, state: int,
+        block: Any, args: tuple[Any, ...],
+    ) -> None:  # fmt: skip
+        self._base = base
+        self._dispatcher = dispatcher
+        self._frame = self
+        self._block = block
+        self._args = args
+        self._generator = None
+        self._context = copy_context()
+        self._elements = thread_elements(base)
+        self._due = False
+        self._mode = RETURNING
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._cont: Any = None
+        self._straight = False
+        self._init_job(parent, state)
+
+    @property
+    def coroutine_context(self) -> CoroutineContext:
+        """Everything it was launched with, its dispatcher and itself as the Job."""
+        return self._base + self
+
+    def _title(self) -> str:
+        name = self._base.get(CoroutineName)
+        return f"{type(self).__name__} {name.name!r}" if name is not None else type(self).__name__
+
+    def _handler_failed(self, error: BaseException) -> None:
+        handle_coroutine_exception(self.coroutine_context, error)
+
+    # -- resumption: from any thread, by whoever owns the coroutine
+
+    def _resume(self, value: object, error: BaseException | None, mode: int, cont: Any) -> None:
+        """Go on with `value` or `error`, on the dispatcher. Nobody may touch the coroutine after this but its new owner."""
+        self._owe(value, error, mode, cont)
+        dispatcher = self._dispatcher
+        try:
+            if dispatcher._needs_dispatch(self):
+                dispatcher._dispatch(self)
+                return
+        except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
+            self._dispatch_failed(fault)
+            return
+        local = here
+        if local.active:
+            local.waiting.append(self)
+            return
+        local.active = True
+        try:
+            self._deliver()
+            if local.waiting:
+                drain_in_place(local)
+        finally:
+            local.active = False
+
+    def _owe(self, value: object, error: BaseException | None, mode: int, cont: Any) -> None:
+        """Note what the next step goes on with."""
+        self._result = value
+        self._error = error
+        self._mode = mode
+        self._cont = cont
+        self._due = True
+
+    def _dispatch_failed(self, fault: BaseException) -> None:
+        if isinstance(fault, RejectedExecutionError):
+            self.rejected()
+            return
+        handle_coroutine_exception(self.coroutine_context, fault)
+        cancel_tree(self._frame, fault)
+        self._run_elsewhere()
+
+    def rejected(self) -> None:
+        """The queue that held it died, or refused it: cancel the job, and let it clean up on IO."""
+        frame = self._frame
+        cancel_tree(frame, CancellationException("The task was rejected", job=frame, source="cancel"))
+        self._run_elsewhere()
+
+    def _run_elsewhere(self) -> None:
+        try:
+            IO._dispatch(self)
+        except BaseException:  # noqa: BLE001  (IO is shut: the process ends, and its `finally` still runs)
+            self.run()
+
+    def run(self) -> None:
+        """Run the step that is owed: it was dispatched, or waited in the in-place FIFO."""
+        if not self._due:
+            return
+        self._due = False
+        value, error, cont = self._result, self._error, self._cont
+        if self._mode:
+            frame = self._frame
+            if not ACTIVE <= frame._state <= COMPLETING:
+                if error is None:
+                    error = frame.get_cancellation_exception()
+                    if cont is not None:
+                        cont._lost(error)
+                elif type(error) is DeferredCancelledError:
+                    error = error.__cause__  # the caller is cancelled as well: then it is a cancellation
+        self._result = self._error = self._cont = None
+        if self._generator is None:
+            self._start(error)
+        else:
+            self._step(value, error)
+
+    def _deliver(self) -> None:
+        """Run the step that is owed, in place: the job's end wins over whatever a block came back with."""
+        if not self._due:
+            return
+        self._due = False
+        value, error = self._result, self._error
+        if self._mode == RETURNING:
+            frame = self._frame
+            if not ACTIVE <= frame._state <= COMPLETING:
+                error = frame.get_cancellation_exception()
+        self._result = self._error = self._cont = None
+        if self._generator is None:
+            self._start(error)
+        else:
+            self._step(value, error)
+
+    # -- the first step
+
+    def _start(self, error: BaseException | None) -> None:
+        """Call the block and run to its first suspension; with `error`, end without calling it."""
+        block, args = self._block, self._args
+        self._block = self._args = None
+        if error is not None:
+            if not callable(block):
+                block.close()  # a ready coroutine that never ran would warn
+            self._finish(None, error)
+            return
+        try:
+            if callable(block):
+                value = self._enter(block, args)
+                generator = None if value is None else iterate(value)
+            else:
+                self._context.run(current.set, self)
+                value = None
+                generator = iterate(block)
+        except StopIteration as stop:
+            self._finish(None, _stopped(stop))
+            return
+        except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
+            self._finish(None, _without_driver(failure))
+            return
+        if generator is None:
+            self._finish(value, None)
+            return
+        self._generator = generator
+        self._step(None, None)
+
+    def _enter(self, block: Callable[..., object], args: tuple[Any, ...]) -> object:
+        elements = self._elements
+        if elements is None:
+            return self._context.run(_call_block, self, block, args)
+        olds = update_all(elements)
+        try:
+            return self._context.run(_call_block, self, block, args)
+        finally:
+            restore_all(elements, olds)
+
+    def _in_context(self, function: Callable[[Any], object], argument: object) -> object:
+        return self._context.run(function, argument)
+
+    # -- the step
+
+    def _step(self, value: Any, error: BaseException | None) -> None:
+        """Run to the next suspension that waits, or to the end. Hot; longhand."""
+        generator = self._generator
+        run = self._context.run
+        held = False  # a hop in place made this step the one that runs the in-place loop of its thread
+        self._straight = False
+        while True:
+            try:
+                if self._elements is not None:
+                    wait = self._step_with_elements(value, error)
+                elif error is None:
+                    wait = run(generator.send, value)
+                else:
+                    wait = run(generator.throw, error)
+            except StopIteration as stop:
+                self._finish(stop.value, None)
+                break
+            except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
+                self._finish(None, _without_driver(failure))
+                break
+            try:
+                value = wait._start(self) if wait._begun else _refuse(wait)
+            except AttributeError as missing:
+                value, error = None, _foreign(wait, missing)
+                continue
+            except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
+                value, error = None, _without_driver(raised)
+                continue
+            if value is SUSPENDED:
+                break
+            error = None
+            if type(value) is _Held:
+                held = here.active = True
+                value = value.value
+            elif value is RELEASE:
+                value = None
+                if held:
+                    held = False
+                    _leave_in_place()
+        if held:
+            _leave_in_place()
+
+    def _step_with_elements(self, value: Any, error: BaseException | None) -> Any:
+        generator, elements = self._generator, self._elements
+        assert elements is not None
+        olds = update_all(elements)
+        try:
+            if error is None:
+                return self._context.run(generator.send, value)
+            return self._context.run(generator.throw, error)
+        finally:
+            restore_all(elements, olds)
+
+    def _finish(self, value: Any, error: BaseException | None) -> None:
+        """The body is over. The plain case, without children and failures, is longhand: half of all there is to do."""
+        self._generator = None
+        self._context = None  # type: ignore[assignment]  # what it kept alive must be gone before anybody learns of the end
+        if error is None:
+            with self._lock:
+                if self._state == ACTIVE and not self._nodes:
+                    parent = self._parent
+                    if parent is not None:
+                        self._parent = None
+                        parent._nodes.pop(self, None)  # type: ignore[union-attr]  # it holds this job
+                    self._value = value
+                    self._state = COMPLETED
+                    return
+        elif isinstance(error, CancellationException):
+            error.__traceback__ = None  # one object is thrown in many places: it must pin no frames
+        if self._end_body(value, error) is None:
+            raise IllegalStateError(f"{self!r} ended twice")
+
+
+def _leave_in_place() -> None:
+    local = here
+    try:
+        drain_in_place(local)
+    finally:
+        local.active = False
+
+
+def _call_block(coroutine: Coroutine, block: Callable[..., object], args: tuple[Any, ...]) -> object:
+    current.set(coroutine)
+    return block(*args)
+
+
+def _without_driver(failure: BaseException) -> BaseException:
+    """Drop the first line of its traceback: the step's own."""
+    traceback = failure.__traceback__
+    if traceback is not None:
+        failure.__traceback__ = traceback.tb_next
+    return failure
+
+
+def _stopped(stop: StopIteration) -> RuntimeError:
+    error = RuntimeError("the block raised StopIteration: that ends a generator and is no failure to pass on")
+    error.__cause__ = stop
+    return error
+
+
+def _refuse(wait: Any) -> object:
+    name = wait._name()
+    wait._begun = True
+    raise TypeError(f"`yield {name}(...)`: write `yield from {name}(...)`, in an async def `await {name}(...)`")
+
+
+def _foreign(wait: object, missing: AttributeError) -> BaseException:
+    if isinstance(wait, Suspension):
+        return missing  # an AttributeError of a wait of ours
+    if isinstance(wait, Suspending):
+        try:
+            _refuse(wait)
+        except TypeError as refusal:
+            return refusal
+    if isinstance(wait, (types.GeneratorType, types.CoroutineType)):
+        name = wait.__name__
+        wait.close()
+        return TypeError(f"`yield {name}(...)`: write `yield from {name}(...)`, in an async def `await {name}(...)`")
+    if wait is None:
+        return TypeError("a bare `yield` suspends for nothing that is known: write `yield from yield_()` or `yield from delay(s)`")
+    kind = type(wait)
+    return TypeError(
+        f"a coroutine of vmscope waited for {wait!r}, of {kind.__module__}: what another library awaits cannot be awaited here. "
+        "Use delay() for sleep(), with_context(Dispatchers.IO, ...) for a blocking call, "
+        "suspend_cancellable_coroutine() for a callback"
+    )
+
+
+def thread_elements(context: CoroutineContext) -> tuple[ThreadContextElement, ...] | None:
+    """Return what `context` sets on a thread for each step; None where that is nothing."""
+    if len(context) < 2 and not isinstance(context, ThreadContextElement):
+        return None
+    return tuple(element for element in context if isinstance(element, ThreadContextElement)) or None
+
+
+def update_all(elements: tuple[ThreadContextElement, ...]) -> list[Any]:
+    """Set the thread up; the answer is for `restore_all`."""
+    return [element.update() for element in elements]
+
+
+def restore_all(elements: tuple[ThreadContextElement, ...], olds: list[Any]) -> None:
+    """Put back what `update_all` replaced, last first."""
+    for element, old in zip(reversed(elements), reversed(olds), strict=True):
+        element.restore(old)
+
+
+class StandaloneCoroutine(Coroutine):
+    """Made by launch: its value is ignored, its failure goes to the parent or to the handler."""
+
+    __slots__ = ()
+
+    def _handle_failure(self, failure: BaseException) -> bool:
+        if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+            escape(failure)
+        else:
+            handle_coroutine_exception(self.coroutine_context, failure)
+        return True
+
+    def _on_start(self) -> None:
+        self._resume(None, None, RETURNING, None)
+
+
+class _Escape:
+    """In a message queue: raises what must leave its loop."""
+
+    __slots__ = ("_error", "when")
+    asynchronous = True
+    removed = False
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def run(self) -> None:
+        """Raise it, out of the loop that runs this."""
+        raise self._error
+
+    def rejected(self) -> None:
+        """The loop has ended anyway."""
+
+
+def escape(error: BaseException) -> None:
+    """Let a KeyboardInterrupt or SystemExit, which no job took, leave through the loop that this thread runs."""
+    queue = here.events
+    if queue is None:
+        looper = Looper.my_looper() or Looper.get_main()
+        queue = None if looper is None else looper.queue
+    if queue is None or not queue.put(_Escape(error)):
+        report_uncaught(error)
+
+
+class DeferredCoroutine(Coroutine, Deferred[T]):
+    """Made by async_: its outcome is kept for those who await it."""
+
+    __slots__ = ()
+
+    def _on_start(self) -> None:
+        self._resume(None, None, RETURNING, None)
+
+    def _handle_failure(self, failure: BaseException) -> bool:
+        if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+            escape(failure)
+        return False
+
+
+class Frame(Job):
+    """A block inside a coroutine, `coroutine_scope` and its kin: a job whose body is part of that coroutine's generator.
+
+    Its failure is raised where the block was called and cancels nobody else.
+    Kotlin: ScopeCoroutine.
+    """
+
+    __slots__ = ("_base", "_dispatcher", "_waits")
+    _scoped = True
+
+    def _init_frame(self, parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> None:
+        self._base = base
+        self._dispatcher = dispatcher
+        self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
+        self._init_job(parent, ACTIVE)
+
+    @property
+    def coroutine_context(self) -> CoroutineContext:
+        """The context inside the block."""
+        return self._base + self
+
+    def _handler_failed(self, error: BaseException) -> None:
+        handle_coroutine_exception(self.coroutine_context, error)
+
+    def _after_completion(self) -> None:
+        coroutine = self._waits
+        if coroutine is not None:
+            self._waits = None
+            error = self._cause
+            coroutine._resume(self._value if error is None else None, error, RETURNING, None)
+
+    def _came_too_late(self, error: BaseException) -> bool:
+        """Say whether `error` is no reason to lose the value of a block that never suspended."""
+        return False
+
+
+def make_frame(kind: type[Frame], parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> Frame:
+    """Make a frame of `kind`. (Job's own constructor takes a parent alone.)"""
+    frame = object.__new__(kind)
+    frame._init_frame(parent, base, dispatcher)
+    return frame
+
+
+class SupervisorFrame(Frame):
+    """The block of supervisor_scope."""
+
+    __slots__ = ()
+    _supervises = True
+
+
+class FrameWait(Suspension[Any]):
+    """The block of a frame is over; its children are not. The outcome of the frame is what this gives or raises."""
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, frame: Frame) -> None:
+        self._begun = False
+        self._frame = frame
+
+    def _start(self, coroutine: Any) -> object:
+        frame = self._frame
+        with frame._lock:
+            if frame._state < COMPLETED:
+                frame._waits = coroutine
+                return SUSPENDED
+        if frame._cause is not None:
+            raise frame._cause
+        return frame._value
+
+
+class _Move(Suspension[Any]):
+    """Between two steps, with the generator at rest: change what the steps run with, then go on."""
+
+    __slots__ = ("_elements",)
+
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None) -> None:
+        self._begun = False
+        self._elements = elements
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._elements = self._elements
+        return None
+
+
+class Switch(_Move):
+    """Go on here with other elements on the thread."""
+
+    __slots__ = ()
+
+
+class Hop(_Move):
+    """Go on under the dispatcher that was just set: how `with_context` enters another. True: it is in place."""
+
+    __slots__ = ()
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._elements = self._elements
+        return hop(coroutine, None, None, True)
+
+
+class HopBack(_Move):
+    """Go on under the dispatcher that was just put back, with the outcome of the block."""
+
+    __slots__ = ("_error", "_value")
+
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, value: Any, error: BaseException | None) -> None:
+        self._begun = False
+        self._elements = elements
+        self._value = value
+        self._error = error
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._elements = self._elements
+        return hop(coroutine, self._value, self._error, self._value)
+
+
+class Release(_Move):
+    """The block that was entered in place is over: run what was started in place meanwhile, then go on."""
+
+    __slots__ = ()
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._elements = self._elements
+        return RELEASE
+
+
+class _Held:
+    """What a hop in place answers the step: the in-place loop is ours until the coroutine suspends."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+RELEASE = object()
+
+
+def hop(coroutine: Coroutine, value: Any, error: BaseException | None, in_place: Any) -> object:
+    """Dispatch `coroutine`, to go on with `value` or `error`; where no dispatch is needed, with `in_place`, here."""
+    local = here
+    if local.active or coroutine._dispatcher._needs_dispatch(coroutine):
+        coroutine._resume(value, error, RETURNING, None)
+        return SUSPENDED
+    frame = coroutine._frame
+    if not frame.is_active:
+        raise frame.get_cancellation_exception().with_traceback(None)
+    if error is not None:
+        raise error
+    return _Held(in_place)

@@ -1,0 +1,168 @@
+"""Deferred: a job with a result.
+
+Counterpart: kotlinx.coroutines.Deferred and CompletableDeferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
+from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
+from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_UNSET: Any = object()
+
+
+class Deferred(Job, Generic[T_co]):
+    """A job with a result, made by `async_`: `await_()` gives it.
+
+    Its failure still fails the parent, unless that supervises, also where nobody awaits it.
+    Kotlin: Deferred.
+    """
+
+    __slots__ = ()
+
+    def await_(self) -> Suspending[T_co]:
+        """Suspend until it has ended, and give its result. Starts a lazy one.
+
+        Raises:
+            BaseException: What it failed with, the same object each time.
+            DeferredCancelledError: It was cancelled, while the caller was not.
+            CancellationException: The caller was cancelled.
+
+        Cancellation: prompt; a result that is there already is given without a look at it.
+        Threads: called in a coroutine.
+        Kotlin: await.
+        """
+        return _Await(self)
+
+    def get_completed(self) -> T_co:
+        """Return the result.
+
+        Raises:
+            IllegalStateError: It has not ended.
+            BaseException: What it failed with.
+        """
+        error = self.get_completion_exception_or_none()
+        if error is not None:
+            raise error.with_traceback(self._value)
+        return cast("T_co", self._value)
+
+    def get_completion_exception_or_none(self) -> BaseException | None:
+        """Return what it failed or was cancelled with, None after success.
+
+        Raises:
+            IllegalStateError: It has not ended.
+        """
+        if self._state < COMPLETED:
+            raise IllegalStateError(f"This job has not completed yet: {self!r}")
+        return self._cause
+
+
+class CompletableDeferred(CompletableJob, Deferred[T]):
+    """A Deferred that `complete(value)` ends: a result handed from anywhere to those who await it.
+
+    Args:
+        value: Where given, it is complete from the start.
+        parent: The job whose child it becomes.
+
+    Threads: any.
+    Kotlin: CompletableDeferred.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: T = _UNSET, parent: Job | None = None) -> CompletableDeferred[T]:  # type: ignore[misc]
+        """Make one; Job's own `__new__` takes a parent alone."""
+        return object.__new__(cls)
+
+    def __init__(self, value: T = _UNSET, parent: Job | None = None) -> None:
+        super().__init__(parent)
+        self._handles = True  # it keeps the failure of a child for those who await it
+        if value is not _UNSET:
+            self.complete(value)
+
+    def complete(self, value: T = cast("Any", None)) -> bool:
+        """End it with `value`, once its children have ended.
+
+        Returns:
+            True for the first call that decides.
+        """
+        return self._end_body(value, None) is not None
+
+    def complete_with(self, function: Callable[[], T]) -> bool:
+        """End it with what `function` returns or raises.
+
+        Returns:
+            True for the first call that decides; `function` is called in any case.
+
+        Kotlin: completeWith, which takes a Result.
+        """
+        try:
+            value = function()
+        except BaseException as failure:  # noqa: BLE001  (the failure is the outcome)
+            return self.complete_exceptionally(failure)
+        return self.complete(value)
+
+
+class _Await(Continuation[T]):
+    """The wait of `await_`: a node in the list of the Deferred."""
+
+    __slots__ = ("_job",)
+    _kind = ON_COMPLETION
+
+    def __init__(self, job: Deferred[T]) -> None:
+        self._begun = False
+        self._job: Deferred[T] = job
+
+    def _name(self) -> str:
+        return "await_"
+
+    def _start(self, coroutine: Any) -> object:
+        job = self._job
+        if job._state == NEW:
+            job.start()
+        if job._state >= COMPLETED:
+            return self._outcome(coroutine._frame)
+        self._suspend(coroutine)
+        if not job._add_node(self):
+            if self._resolve_here() is None:
+                return self._outcome(coroutine._frame)
+        return SUSPENDED
+
+    def _outcome(self, frame: Job) -> T:
+        job = self._job
+        if job._state != CANCELLED:
+            return cast("T", job._value)
+        raise awaited_error(job, frame)
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        if self._claim():
+            error = None if cause is None else awaited_error(self._job, self._frame)
+            self._coroutine._resume(job._value if cause is None else None, error, CANCELLABLE, None)
+
+    def _cancellation_cause(self, job: Job) -> BaseException:
+        """What the awaited one is ending with, where it is: the reason rather than the consequence."""
+        cause = self._job._cause
+        return job.get_cancellation_exception() if cause is None else cause
+
+    def _take_back(self, cause: BaseException) -> None:
+        self._job._remove_node(self)
+
+
+def awaited_error(job: Deferred[Any], frame: Job) -> BaseException:
+    """What awaiting `job`, which failed or was cancelled, raises for a caller whose job is `frame`."""
+    cause = job._cause
+    assert cause is not None
+    if not isinstance(cause, CancellationException):
+        return cause.with_traceback(job._value)
+    if not frame.is_active:
+        return cause.with_traceback(None)
+    error = DeferredCancelledError(f"{job!r} was awaited and had been cancelled: {cause.reason}")
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,808 @@
+"""Job: the tree of work, its states, cancellation down and completion up.
+
+                                      wait for children
+    +-----+ start  +--------+ body over +------------+ last child gone  +-----------+
+    | New | -----> | Active | --------> | Completing | ---------------> | Completed |
+    +-----+        +--------+           +------------+                  +-----------+
+       | cancel        | cancel, failure       | cancel, failure
+       |               v                       v
+       |          +------------+ body over +-----------+ last child gone +--------+ told +-----------+
+       +--------->| Cancelling | --------> | Finishing | --------------> | Sealed | ---> | Cancelled |
+                  +------------+           +-----------+                 +--------+      +-----------+
+
+Seen from outside, Finishing and Sealed are called Cancelling too. A New job that is cancelled, and a CompletableJob,
+whose body is the word `complete()`, go to Finishing at once.
+
+Invariants
+    I1  a child in `_nodes` is not final; a final job has no parent and no nodes.
+    I2  a job is final only when it has no children; one that is Cancelling has told all children that it has.
+    I3  `_cause` is the first exception while the job ends, and the one it ended with once it is Cancelled.
+    I4  each node is told of the end exactly once; handlers and children stand in one list, told in the order they came.
+Locks
+    `_lock`, one for a whole tree, taken over from the parent; guards `_state`, `_nodes`, `_waiter`, `_cause`, `_others`,
+    `_pending`, `_parent` of all its jobs. Reentrant, because a finalizer may cancel while its own thread is in here: each
+    move is one assignment of `_state`, made last. A leaf: nobody's code runs under it. What a move brings about is
+    collected and done after it, with an explicit stack, so that depth costs memory and not recursion.
+Counterpart: kotlinx.coroutines.JobSupport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+
+from .._errors import (
+    CancellationException,
+    CompletionHandlerError,
+    IllegalStateError,
+    TimeoutCancellationException,
+    add_suppressed,
+)
+from .._primitives import RLock
+from ._context import ContextElement, CoroutineContext, EmptyCoroutineContext
+from ._suspend import SUSPENDED, Continuation, call
+
+if TYPE_CHECKING:
+    from ._suspend import Suspending
+
+NEW, ACTIVE, COMPLETING, CANCELLING, FINISHING, SEALED, COMPLETED, CANCELLED = range(8)
+_WORDS = ("New", "Active", "Completing", "Cancelling", "Cancelling", "Cancelling", "Completed", "Cancelled")
+
+# What a node in the list of a job is.
+CHILD, ON_CANCELLING, ON_COMPLETION, WAITING_PARENT, WAITER = range(5)
+
+# What an attempt to cancel led to.
+_TOO_LATE, _ALREADY, _STARTED, _ENDED = range(4)
+
+
+class Node(Protocol):
+    """What stands in the list of a job: a child, a handler, somebody who waits."""
+
+    _kind: Any
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None: ...
+
+
+class Job(ContextElement):
+    """A piece of work that can be cancelled, awaited, and has children. `Job(parent)` makes one that `complete()` ends.
+
+    Args:
+        parent: The job whose child it becomes; None stands alone. A failing child cancels this job and its other
+            children; a SupervisorJob takes no notice.
+
+    States: `is_active`, `is_completed`, `is_cancelled`; drawn in the header of this file.
+    Threads: everything here may be called from any thread.
+    Kotlin: Job; `Job()` the function is `Job()` the class.
+    """
+
+    __slots__ = (
+        "__weakref__", "_cause", "_lock", "_nodes", "_others", "_parent", "_pending", "_state", "_value", "_waiter",
+    )  # fmt: skip
+    key: ClassVar[type]
+    _kind = CHILD
+    _scoped = False  # a block that rethrows what it ends with, and so never cancels its parent
+    _supervises = False  # children fail alone
+    _handles = True  # somebody up there reports a child's failure
+    _ends_on_cancel = False  # no body to wait for
+
+    def __new__(cls, parent: Job | None = None) -> CompletableJob:
+        if cls is Job:
+            return object.__new__(CompletableJob)
+        return object.__new__(cls)  # type: ignore[return-value]  # a subclass makes its own kind
+
+    def _init_job(self, parent: Job | None, state: int) -> None:
+        """Set up the fields and attach. `parent` None: a tree of its own."""
+        self._state = state
+        self._nodes: dict[Node, None] | None = None
+        self._waiter: Continuation[Any] | None = None
+        self._cause: BaseException | None = None
+        self._others: list[BaseException] | None = None
+        self._pending: tuple[Iterator[Node], _WaitingParent] | None = None
+        self._parent: Job | None = None
+        self._value: Any = None
+        if parent is None or parent is NonCancellable:
+            self._lock = RLock()
+        else:
+            attach(self, parent)
+
+    # -- what there is to see
+
+    @property
+    def is_active(self) -> bool:
+        """True while it runs or waits for its children, and nobody has cancelled it."""
+        return ACTIVE <= self._state <= COMPLETING
+
+    @property
+    def is_completed(self) -> bool:
+        """True once it and all its children have ended, in whatever way."""
+        return self._state >= COMPLETED
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True from the moment it was cancelled or failed."""
+        return self._state >= CANCELLING and self._state != COMPLETED
+
+    @property
+    def state_name(self) -> str:
+        """The state in Kotlin's word: New, Active, Completing, Cancelling, Cancelled or Completed."""
+        return _WORDS[self._state]
+
+    @property
+    def parent(self) -> Job | None:
+        """The job it is a child of; None for a root, and once it has ended."""
+        return self._parent
+
+    @property
+    def children(self) -> Iterator[Job]:
+        """The children that have not ended, oldest first, as they are now."""
+        with self._lock:
+            nodes = [] if self._nodes is None else list(self._nodes)
+        return iter([node for node in nodes if isinstance(node, Job)])
+
+    @property
+    def coroutine_context(self) -> CoroutineContext:
+        """The context that failures in this job are told with; for a coroutine, its whole context."""
+        return self
+
+    def __repr__(self) -> str:
+        count = sum(1 for _ in self.children)
+        family = f", {count} child{'' if count == 1 else 'ren'}" if count else ""
+        return f"<{self._title()} {self.state_name.lower()}{family}>"
+
+    def _title(self) -> str:
+        return type(self).__name__
+
+    def __add__(self, other: CoroutineContext) -> CoroutineContext:
+        if isinstance(other, Job):
+            raise TypeError(
+                f"{self!r} + {other!r}: a context holds one Job, the left one would be lost; "
+                "use Job(parent) to make one the child of the other"
+            )
+        return ContextElement.__add__(self, other)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be pickled or copied: it belongs to this process. Send its result instead")
+
+    # -- what callers do
+
+    def start(self) -> bool:
+        """Start a lazy job.
+
+        Returns:
+            True for the one call that started it; False where it had started, or had ended before.
+        """
+        with self._lock:
+            if self._state != NEW:
+                return False
+            self._state = ACTIVE
+        self._on_start()
+        return True
+
+    def cancel(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
+        """Cancel it with all its children; returns at once, they end by themselves.
+
+        Args:
+            message: Why, in words; or a CancellationException, which is then the one that everybody sees.
+            cause: What led to it, shown behind the message.
+
+        The first cause stays. Cancelling what is cancelled or has ended does nothing.
+        """
+        cancel_tree(self, cancellation(self, message, cause))
+
+    def cancel_children(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
+        """Cancel the children that it has now; the job itself stays active and takes new ones."""
+        for child in self.children:
+            cancel_tree(child, cancellation(child, message, cause))
+
+    def ensure_active(self) -> None:
+        """Raise the cancellation where the job is not active.
+
+        Raises:
+            CancellationException: It was cancelled, or has ended.
+        """
+        if not ACTIVE <= self._state <= COMPLETING:
+            raise self.get_cancellation_exception().with_traceback(None)
+
+    def get_cancellation_exception(self) -> CancellationException:
+        """Return why it was cancelled: the very object given to `cancel`, or one made for a failure.
+
+        Raises:
+            IllegalStateError: It is new or active.
+        """
+        state = self._state
+        if state < CANCELLING:
+            raise IllegalStateError(f"Job is still new or active: {self!r}")
+        if state == COMPLETED:
+            return CancellationException(f"{type(self).__name__} has completed normally", job=self)
+        cause = self._cause
+        if isinstance(cause, CancellationException):
+            return cause
+        ending = "is cancelling" if state < COMPLETED else "was cancelled"
+        return CancellationException(f"{type(self).__name__} {ending}", cause, job=self, source="child")
+
+    def invoke_on_completion(
+        self, handler: Callable[[BaseException | None], object], on_cancelling: bool = False
+    ) -> DisposableHandle:
+        """Call `handler(cause)` once when the job ends; at once, here, where it has ended.
+
+        Args:
+            handler: Gets None for success, the CancellationException, or the failure. Runs on the thread that ends the
+                job and must be quick. What it raises is reported as a CompletionHandlerError and changes nothing.
+            on_cancelling: Call it when the job begins to be cancelled, if that comes first.
+
+        Returns:
+            A handle whose `dispose()` takes the handler away.
+
+        Kotlin: invokeOnCompletion(onCancelling = ...).
+        """
+        if not callable(handler):
+            raise TypeError(f"invoke_on_completion takes a function of one argument, got {handler!r}")
+        node = DisposableHandle(self, handler, ON_CANCELLING if on_cancelling else ON_COMPLETION)
+        if not self._add_node(node):
+            node._fire(self, self._cause)
+        return node
+
+    def join(self) -> Suspending[None]:
+        """Suspend until the job and its children have ended, in whatever way. Starts a lazy one.
+
+        Raises:
+            CancellationException: The *caller* was cancelled, even where the job had ended before.
+
+        Cancellation: prompt. Threads: called in a coroutine.
+        """
+        return _Join(self)
+
+    def cancel_and_join(self, message: str | CancellationException | None = None) -> Suspending[None]:
+        """Cancel the job, then suspend until it has ended."""
+        return call("cancel_and_join", self._cancel_and_join, message)
+
+    def _cancel_and_join(self, message: str | CancellationException | None) -> Iterator[Any]:
+        self.cancel(message)
+        yield from self.join()
+
+    # -- what kinds of jobs differ in
+
+    def _on_start(self) -> None:
+        """It moved from New to Active: a lazy coroutine begins."""
+
+    def _handle_failure(self, failure: BaseException) -> bool:
+        """Nobody above takes `failure`: report it, or say False and keep it."""
+        return False
+
+    def _after_completion(self) -> None:
+        """It is final and everybody has been told."""
+
+    def _handler_failed(self, error: BaseException) -> None:
+        """A completion handler raised."""
+        raise error
+
+    def _child_cancelled(self, cause: BaseException) -> bool:
+        """A child ends with `cause`. True: it is taken care of; False: the child reports it."""
+        if isinstance(cause, CancellationException):
+            return True
+        if self._supervises and not isinstance(cause, (KeyboardInterrupt, SystemExit)):
+            return False
+        return cancel_tree(self, cause) and self._handles
+
+    # -- the list
+
+    def _add_node(self, node: Node) -> bool:
+        """Put a handler or waiter into the list. False: too late, the caller fires it now."""
+        with self._lock:
+            state = self._state
+            if state >= COMPLETED:
+                return False
+            if node._kind == ON_CANCELLING and state >= CANCELLING:
+                return False
+            self._add_locked(node)
+            return True
+
+    def _add_locked(self, node: Node) -> None:
+        waiter = self._waiter
+        if waiter is not None and waiter._mark is None:
+            # The one who waits here came before `node`, and is told before it: the scope that is cancelled resumes
+            # its body first. While it is alone it costs no entry.
+            waiter._mark = _WaiterMark(waiter)
+            self._put_locked(waiter._mark)
+        self._put_locked(node)
+
+    def _put_locked(self, node: Node) -> None:
+        nodes = self._nodes
+        if nodes is None:
+            self._nodes = {node: None}
+        else:
+            nodes[node] = None
+
+    def _remove_node(self, node: Node) -> None:
+        with self._lock:
+            if self._nodes is not None:
+                self._nodes.pop(node, None)
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        """As a node in its parent's list: children are cancelled by `cancel_tree` itself."""
+
+    # -- the moves
+
+    def _add_cause_locked(self, cause: BaseException) -> bool:
+        """Collect an exception. True: it is the first."""
+        if self._cause is None:
+            self._cause = cause
+            return True
+        if cause is not self._cause:
+            if self._others is None:
+                self._others = [cause]
+            elif cause is not self._others[-1]:
+                self._others.append(cause)
+        return False
+
+    def _begin_cancel(self, cause: BaseException) -> int:
+        """Move towards Cancelled because of `cause`; the answer says what is to be done after the lock."""
+        with self._lock:
+            state = self._state
+            if state >= SEALED:
+                return _TOO_LATE
+            first = self._add_cause_locked(cause)
+            if state == NEW or (state == ACTIVE and self._ends_on_cancel):
+                self._state = FINISHING
+                return _ENDED
+            if not first:
+                return _ALREADY
+            self._state = FINISHING if state == COMPLETING else CANCELLING
+            return _STARTED
+
+    def _end_body(self, value: Any, error: BaseException | None) -> bool | None:
+        """The body is over: with `error`, or with `value`. True: final now; False: waits for children; None: had ended."""
+        with self._lock:
+            state = self._state
+            if state >= COMPLETED or state in (COMPLETING, FINISHING, SEALED):
+                return None
+            first = False
+            self._value = value
+            if error is not None:
+                first = self._add_cause_locked(error)
+            self._state = COMPLETING if self._cause is None else FINISHING
+        if first:
+            assert error is not None
+            _notify_cancelling(self, error)
+        return complete_tree(self)
+
+    def _end_locked(self) -> tuple[int, list[Node]]:
+        """Wait for the next child, or seal the end. Says which: the new state, and who is to be told."""
+        child = self._next_child_locked()
+        if child is not None:
+            assert self._pending is not None
+            child._put_locked(self._pending[1])
+            return self._state, []
+        self._pending = None
+        if self._cause is not None:
+            self._state = SEALED
+            return SEALED, []
+        nodes = self._leave_locked()
+        self._state = COMPLETED
+        return COMPLETED, nodes
+
+    def _next_child_locked(self) -> Job | None:
+        """The oldest child that is still there. Looks at each child once, however many there are."""
+        while True:
+            if self._pending is None:
+                waiting = [node for node in self._nodes or () if node._kind == CHILD]
+                if not waiting:
+                    return None
+                self._pending = (iter(waiting), _WaitingParent(self))
+            for node in self._pending[0]:
+                assert isinstance(node, Job)
+                if node._parent is self:
+                    return node
+            self._pending = None
+
+    def _leave_locked(self) -> list[Node]:
+        """Take the job off its parent and hand out its list."""
+        parent = self._parent
+        if parent is not None:
+            self._parent = None
+            if parent._nodes is not None:
+                parent._nodes.pop(self, None)
+        nodes = [] if self._nodes is None else list(self._nodes)
+        self._nodes = None
+        return nodes
+
+    def _seal(self) -> list[Node]:
+        """Decide which exception it ended with, tell it upwards or to the handler, then be final. Says who is to be told."""
+        with self._lock:
+            assert self._state == SEALED and self._cause is not None
+            exceptions = [self._cause, *(self._others or ())]
+            final = _final_cause(exceptions)
+            self._cause = final
+            self._others = None
+        seen = {id(final)}
+        for other in exceptions:
+            if id(other) not in seen and not isinstance(other, CancellationException):
+                seen.add(id(other))
+                add_suppressed(final, other)
+        if not _tell_parent(self, final):
+            self._handle_failure(final)
+        with self._lock:
+            self._value = final.__traceback__  # where it was raised: each rethrow starts from here and adds no lines for ever
+            nodes = self._leave_locked()
+            self._state = CANCELLED
+        return nodes
+
+
+class DisposableHandle:
+    """Undoes a registration: `dispose()`.
+
+    Kotlin: DisposableHandle.
+    """
+
+    __slots__ = ("_function", "_job", "_kind")
+
+    def __init__(self, job: Job, function: Callable[[BaseException | None], object], kind: int) -> None:
+        self._job: Job | None = job
+        self._function: Callable[[BaseException | None], object] | None = function
+        self._kind = kind
+
+    def dispose(self) -> None:
+        """Take the handler away, if it has not been called. Threads: any."""
+        job, self._job = self._job, None
+        if job is not None:
+            job._remove_node(self)
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        function, self._function = self._function, None  # also on_cancelling ones are called once
+        if function is not None:
+            self._job = None
+            function(cause)
+
+
+class _WaitingParent:
+    """In the list of a child: its parent, whose body is over, waits for it."""
+
+    __slots__ = ("parent",)
+    _kind = WAITING_PARENT
+
+    def __init__(self, parent: Job) -> None:
+        self.parent = parent
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        raise AssertionError("complete_tree goes on with the parent itself")
+
+
+class _WaiterMark:
+    """In the list of a job: where in the order its suspended body stands."""
+
+    __slots__ = ("continuation",)
+    _kind = WAITER
+
+    def __init__(self, continuation: Continuation[Any]) -> None:
+        self.continuation = continuation
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        """Nothing on completion: a body that waits is not over."""
+
+
+class CompletableJob(Job):
+    """A job without a body, ended by `complete()`: what `Job()` and `SupervisorJob()` make.
+
+    Kotlin: CompletableJob.
+    """
+
+    __slots__ = ("_handles",)
+    _ends_on_cancel = True
+
+    def __init__(self, parent: Job | None = None) -> None:
+        if parent is not None and not isinstance(parent, Job):
+            raise TypeError(f"{type(self).__name__} takes a parent Job or None, got {parent!r}")
+        self._init_job(parent, ACTIVE)
+        self._handles = parent is not None and self._parent is parent and parent._handles
+
+    def complete(self) -> bool:
+        """End it as soon as its children have ended.
+
+        Returns:
+            True for the first call that decides; False where it was complete or cancelled.
+        """
+        return self._end_body(None, None) is not None
+
+    def complete_exceptionally(self, exception: BaseException) -> bool:
+        """End it with a failure: children are cancelled, the parent told.
+
+        Returns:
+            True for the first call that decides.
+        """
+        _checked_exception(exception, "complete_exceptionally")
+        return self._end_body(None, exception) is not None
+
+
+class SupervisorJob(CompletableJob):
+    """A job whose children fail alone: a failure cancels neither it nor its other children.
+
+    Args:
+        parent: The job whose child it becomes. When that fails or is cancelled, this one and all its children are.
+
+    Kotlin: SupervisorJob.
+    """
+
+    __slots__ = ()
+    _supervises = True
+
+
+class _NonCancellable(Job):
+    """Always active, never cancelled: for clean-up that must suspend, `with_context(NonCancellable, block)`."""
+
+    __slots__ = ()
+    key = Job
+
+    def __new__(cls) -> _NonCancellable:  # type: ignore[override]
+        return object.__new__(cls)
+
+    def __init__(self) -> None:
+        self._init_job(None, ACTIVE)
+
+    def cancel(self, message: object = None, cause: BaseException | None = None) -> None:
+        """Do nothing."""
+
+    def _begin_cancel(self, cause: BaseException) -> int:
+        return _TOO_LATE
+
+    def _add_node(self, node: Node) -> bool:
+        return True  # it never ends: nobody is ever told
+
+    def join(self) -> NoReturn:
+        """Refused: it never ends.
+
+        Raises:
+            IllegalStateError: Always.
+        """
+        raise IllegalStateError("join() on NonCancellable, which never ends: join the job that you wait for")
+
+    def __repr__(self) -> str:
+        return "NonCancellable"
+
+    def __reduce__(self) -> str:  # type: ignore[override]
+        return "NonCancellable"
+
+
+class _Join(Continuation[None]):
+    """The wait of `join`: a node in the list of the job it waits for."""
+
+    __slots__ = ("_job",)
+    _kind = ON_COMPLETION
+
+    def __init__(self, job: Job) -> None:
+        self._begun = False
+        self._job: Job | None = job
+
+    def _name(self) -> str:
+        return "join"
+
+    def _start(self, coroutine: Any) -> object:
+        job = self._job
+        assert job is not None
+        if job._state == NEW:
+            job.start()
+        if job._state >= COMPLETED:
+            coroutine._frame.ensure_active()
+            return None
+        self._suspend(coroutine)
+        return SUSPENDED if job._add_node(self) else self._resolve_here()
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        self._job = None
+        self._resume(None)
+
+    def _take_back(self, cause: BaseException) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            job._remove_node(self)
+
+
+# -- moves that run through a tree: each is a loop over an explicit stack
+
+
+def attach(child: Job, parent: Job) -> None:
+    """Make `child` one of `parent`; where that is being cancelled, or has ended, the child is cancelled at once."""
+    if parent._state == NEW:
+        parent.start()
+    child._lock = lock = parent._lock
+    with lock:
+        state = parent._state
+        if state < SEALED:
+            parent._add_locked(child)
+            child._parent = parent
+        if state <= COMPLETING:
+            return
+        cause = _cause_for_children(parent)
+    cancel_tree(child, cause)
+
+
+def _cause_for_children(parent: Job) -> CancellationException:
+    cause = parent._cause
+    if isinstance(cause, CancellationException):
+        return cause
+    return CancellationException(f"Parent job is {_WORDS[parent._state]}", cause, job=parent, source="parent")
+
+
+def cancellation(
+    job: Job, message: str | CancellationException | None, cause: BaseException | None = None
+) -> CancellationException:
+    """Return the exception of a `cancel(message, cause)` call.
+
+    Raises:
+        TypeError: `message` is neither text nor a CancellationException, or `cause` is no exception.
+    """
+    if isinstance(message, CancellationException):
+        return message
+    if message is None:
+        if cause is None:
+            return CancellationException(f"{type(job).__name__} was cancelled", job=job, source="cancel")
+        message = str(cause)
+    elif not isinstance(message, str):
+        raise TypeError(f"cancel() takes text or a CancellationException, got {message!r}: pass a failure as cause=")
+    if cause is not None:
+        _checked_exception(cause, "cancel(cause=...)")
+    return CancellationException(message, cause, job=job, source="cancel")
+
+
+def _checked_exception(exception: object, where: str) -> None:
+    if not isinstance(exception, BaseException):
+        raise TypeError(f"{where} takes an exception, got {exception!r}")
+
+
+def cancel_tree(job: Job, cause: BaseException) -> bool:
+    """Cancel `job` and all below it; a failure goes up as well. False: it was too late, nothing was cancelled."""
+    outcome = job._begin_cancel(cause)
+    if outcome == _TOO_LATE:
+        return False
+    if outcome != _ALREADY:
+        _cascade(job, cause, outcome == _ENDED)
+    return True
+
+
+def _notify_cancelling(job: Job, cause: BaseException) -> None:
+    _cascade(job, cause, False)
+
+
+class _Visit:
+    """One job on the stack of a cascade: whom it still has to tell, and what follows."""
+
+    __slots__ = ("cause", "child_cause", "ends", "job", "nodes", "told_parent")
+
+    def __init__(self, job: Job, cause: BaseException, ends: bool) -> None:
+        with job._lock:
+            nodes: list[Any] = [] if job._nodes is None else list(job._nodes)
+            waiter = job._waiter
+            if waiter is not None and waiter._mark is None:
+                nodes.append(_WaiterMark(waiter))
+        self.job = job
+        self.cause = cause
+        self.child_cause: CancellationException | None = None
+        self.ends = ends
+        self.nodes = iter(nodes)
+        self.told_parent = False
+
+
+def _cascade(job: Job, cause: BaseException, ends: bool) -> None:
+    """Depth first: handlers and children of a job in the order they came, then its parent (for a failure), then its end."""
+    errors: list[tuple[Job, BaseException]] = []
+    stack = [_Visit(job, cause, ends)]
+    while stack:
+        visit = stack[-1]
+        deeper = _tell_next(visit, errors)
+        if deeper is not None:
+            stack.append(deeper)
+            continue
+        if not visit.told_parent:
+            visit.told_parent = True
+            higher = _tell_parent_of_cancelling(visit)
+            if higher is not None:
+                stack.append(higher)
+                continue
+        stack.pop()
+        if visit.ends:
+            complete_tree(visit.job)
+    _raise_handler_errors(errors)
+
+
+def _tell_next(visit: _Visit, errors: list[tuple[Job, BaseException]]) -> _Visit | None:
+    for node in visit.nodes:
+        kind = node._kind
+        if kind == CHILD:
+            if visit.child_cause is None:
+                visit.child_cause = _cause_for_children(visit.job)
+            outcome = node._begin_cancel(visit.child_cause)
+            if outcome >= _STARTED:
+                return _Visit(node, visit.child_cause, outcome == _ENDED)
+        elif kind == WAITER:
+            node.continuation._cancelled_by(visit.job)
+        elif kind == ON_CANCELLING:
+            _fire(node, visit.job, visit.cause, errors)
+    return None
+
+
+def _tell_parent_of_cancelling(visit: _Visit) -> _Visit | None:
+    """Kotlin's tentative cancellation: a failure cancels the parent when it happens, not when the child has ended."""
+    job, cause = visit.job, visit.cause
+    parent = job._parent
+    if parent is None or job._scoped or isinstance(cause, CancellationException):
+        return None
+    if parent._supervises and not isinstance(cause, (KeyboardInterrupt, SystemExit)):
+        return None
+    outcome = parent._begin_cancel(cause)
+    return _Visit(parent, cause, outcome == _ENDED) if outcome >= _STARTED else None
+
+
+def complete_tree(job: Job) -> bool:
+    """End `job`, whose body is over, if no child is left; then the parents that waited for it. True: `job` is final."""
+    nodes = _end(job)
+    if nodes is None:
+        return False
+    errors: list[tuple[Job, BaseException]] = []
+    stack: list[tuple[Job, Iterator[Node]]] = [(job, iter(nodes))]
+    while stack:
+        ending, waiting = stack[-1]
+        for node in waiting:
+            if isinstance(node, _WaitingParent):
+                parent_nodes = _end(node.parent)
+                if parent_nodes is not None:
+                    stack.append((node.parent, iter(parent_nodes)))
+                    break
+            else:
+                _fire(node, ending, ending._cause, errors)
+        else:
+            stack.pop()
+            ending._after_completion()
+    _raise_handler_errors(errors)
+    return True
+
+
+def _end(job: Job) -> list[Node] | None:
+    with job._lock:
+        state, nodes = job._end_locked()
+    if state == SEALED:
+        return job._seal()
+    return nodes if state == COMPLETED else None
+
+
+def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[tuple[Job, BaseException]]) -> None:
+    try:
+        node._fire(job, cause)
+    except BaseException as raised:  # noqa: BLE001  (every other handler is still owed its call)
+        for owner, first in errors:
+            if owner is job:
+                add_suppressed(first, raised)
+                return
+        error = CompletionHandlerError(f"Exception in completion handler of {job!r}")
+        error.__cause__ = raised
+        errors.append((job, error))
+
+
+def _raise_handler_errors(errors: list[tuple[Job, BaseException]]) -> None:
+    for job, error in errors:
+        job._handler_failed(error)
+
+
+def _tell_parent(job: Job, cause: BaseException) -> bool:
+    """Offer the final exception upwards. True: nobody needs to report it."""
+    if job._scoped:
+        return True
+    harmless = isinstance(cause, CancellationException)
+    parent = job._parent
+    if parent is None:
+        return harmless
+    return parent._child_cancelled(cause) or harmless
+
+
+def _final_cause(exceptions: list[BaseException]) -> BaseException:
+    """The first that is no cancellation; else the first, but another's timeout before one's own."""
+    for exception in exceptions:
+        if not isinstance(exception, CancellationException):
+            return exception
+    first = exceptions[0]
+    if isinstance(first, TimeoutCancellationException):
+        for exception in exceptions:
+            if exception is not first and isinstance(exception, TimeoutCancellationException):
+                return exception
+    return first
+
+
+NonCancellable: Job = _NonCancellable()

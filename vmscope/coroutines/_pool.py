@@ -1,0 +1,239 @@
+"""The pool: elastic daemon threads that Default and IO share, as views with limits of their own.
+
+One queue of tasks, any number of threads. A thread that finds nothing waits a while and then ends. Because both
+dispatchers are views of it, a coroutine that goes from Default to IO is taken up by whichever thread is free.
+
+Invariants
+    I1  a task that was put is run, by a thread of the pool, or by the caller where the system gives no thread.
+    I2  `_queued` tasks wait for `_waiting` threads (those about to start count as waiting). A thread that has taken a task
+        takes itself and the task off both counts together, so however late it does, no task is left without a thread.
+Locks
+    `_lock` guards `_queued`, `_waiting`, `_count`, `_threads`, `_shut`. A leaf; reentrant, because a finalizer may put
+    a task.
+Counterpart: kotlinx.coroutines.scheduling.CoroutineScheduler, without its stealing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .._errors import RejectedExecutionError
+from .._primitives import Empty, RLock, SimpleQueue, Thread, after_fork, current_thread, get_ident, start_thread
+from ._context import CoroutineContext, EmptyCoroutineContext
+from ._dispatcher import CoroutineDispatcher, LimitedDispatcher, Runnable
+from ._exceptions import report_globally
+
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Seconds that a thread without work stays.
+KEEP_ALIVE = 30.0
+#: Seconds that the end of the process waits for tasks that are being run.
+EXIT_GRACE = 2.0
+
+
+class Pool(CoroutineDispatcher):
+    """Threads on demand, as many as there are tasks at once.
+
+    Args:
+        name: Threads are called `name-1`, `name-2`...
+        most: Never more threads than this; None for no bound of its own.
+        keep_alive: Seconds that a thread without work stays; None for ever.
+    """
+
+    __slots__ = (
+        "_count", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks", "_threads", "_waiting",
+    )  # fmt: skip
+
+    def __init__(self, name: str, most: int | None = None, keep_alive: float | None = KEEP_ALIVE) -> None:
+        self._name = name
+        self._most = most
+        self._keep_alive = keep_alive
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = RLock()
+        self._tasks: SimpleQueue[Runnable | None] = SimpleQueue()
+        self._threads: dict[int, Thread] = {}
+        self._made = 0
+        self._count = 0
+        self._queued = 0
+        self._waiting = 0
+        self._shut = False
+
+    def dispatch(self, context: CoroutineContext, block: Runnable) -> None:
+        """Have a thread run `block`.
+
+        Raises:
+            RejectedExecutionError: The pool was shut.
+        """
+        with self._lock:
+            if self._shut:
+                raise RejectedExecutionError(f"dispatch {block!r} on {self!r}: it was closed")
+            self._queued += 1
+            self._tasks.put(block)
+            if self._queued <= self._waiting or (self._most is not None and self._count >= self._most):
+                return
+            self._waiting += 1
+            self._count += 1
+            self._made += 1
+            name = f"{self._name}-{self._made}"
+        self._add_thread(name)
+
+    def _needs_dispatch(self, coroutine: Any) -> bool:
+        return True
+
+    def _dispatch(self, coroutine: Any) -> None:
+        self.dispatch(EmptyCoroutineContext, coroutine)
+
+    def _add_thread(self, name: str) -> None:
+        try:
+            start_thread(self._serve, name)
+        except (RuntimeError, MemoryError):  # no thread to be had, or the interpreter is going down
+            with self._lock:
+                self._waiting -= 1
+                self._count -= 1
+                if self._count:
+                    return  # those that are there will come to it
+            self._run_here()
+
+    def _run_here(self) -> None:
+        """Run what is queued on the calling thread: better late and here than never."""
+        while True:
+            try:
+                task = self._tasks.get_nowait()
+            except Empty:
+                return
+            with self._lock:
+                self._queued -= 1
+            if task is not None:
+                _run(task)
+
+    def _serve(self) -> None:
+        me = get_ident()
+        with self._lock:
+            self._threads[me] = current_thread()
+        try:
+            while True:
+                task = self._take()
+                if task is None:
+                    return
+                _run(task)
+                del task  # a thread that waits must not keep what it ran alive
+                with self._lock:
+                    self._waiting += 1
+        finally:
+            with self._lock:
+                self._count -= 1
+                self._threads.pop(me, None)
+
+    def _take(self) -> Runnable | None:
+        """Wait for a task. None: the thread is to end. The thread counts as waiting until this returns."""
+        while True:
+            try:
+                task = self._tasks.get(timeout=self._keep_alive)
+            except Empty:
+                with self._lock:
+                    if self._queued < self._waiting:
+                        self._waiting -= 1
+                        return None
+                continue  # as many tasks as waiting threads: one is on its way
+            with self._lock:
+                self._waiting -= 1
+                self._queued -= 1
+            return task
+
+    def shut(self) -> None:
+        """Refuse further tasks; what is queued is still run. Does not wait."""
+        with self._lock:
+            if self._shut:
+                return
+            self._shut = True
+            for _ in range(self._count):  # one for each thread, behind the tasks that are queued
+                self._queued += 1
+                self._tasks.put(None)
+
+    def join(self, seconds: float | None) -> list[Thread]:
+        """Wait for the threads of a pool that was shut; return those that still run."""
+        deadline = None if seconds is None else monotonic() + seconds
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            if thread is not current_thread():
+                thread.join(None if deadline is None else max(0.0, deadline - monotonic()))
+        return [thread for thread in threads if thread.is_alive() and thread is not current_thread()]
+
+    def busy_threads(self) -> list[Thread]:
+        """The threads that are there now."""
+        with self._lock:
+            return list(self._threads.values())
+
+    def __repr__(self) -> str:
+        return f"<Pool {self._name!r}, {len(self._threads)} threads>"
+
+
+def _run(task: Runnable) -> None:
+    try:
+        task.run()
+    except BaseException as failure:  # noqa: BLE001  (the thread serves others as well)
+        report_globally(EmptyCoroutineContext, failure)
+
+
+class DefaultDispatcher(LimitedDispatcher):
+    """Dispatchers.Default: as many at once as there are processors, at least 2. For work that does not block."""
+
+    __slots__ = ()
+
+    def _needs_dispatch(self, coroutine: Any) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "Dispatchers.Default"
+
+
+class IODispatcher(LimitedDispatcher):
+    """Dispatchers.IO: 64 at once, for calls that block. A limited view of it has a limit of its own, beyond 64."""
+
+    __slots__ = ()
+
+    def limited_parallelism(self, parallelism: int, name: str | None = None) -> CoroutineDispatcher:
+        """Return a view with `parallelism` threads of its own, not taken from the 64."""
+        return pool.limited_parallelism(parallelism, name)
+
+    def _needs_dispatch(self, coroutine: Any) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "Dispatchers.IO"
+
+
+CPU_COUNT = max(2, os.cpu_count() or 2)
+IO_LIMIT = max(64, CPU_COUNT)
+
+pool = Pool("vmscope-worker")
+Default: LimitedDispatcher = DefaultDispatcher(pool, CPU_COUNT)
+IO: LimitedDispatcher = IODispatcher(pool, IO_LIMIT)
+
+
+
+def shut_and_join(seconds: float | None) -> list[Thread]:
+    """Refuse further work on Default and IO and wait for what runs; return the threads that still run then."""
+    pool.shut()
+    return pool.join(seconds)
+
+
+def _after_fork() -> None:
+    for dispatcher in (Default, IO):
+        dispatcher.__init__(dispatcher.parent, dispatcher.limit)  # type: ignore[misc]  # locks and counts of threads that are gone
+    pool._reset()
+
+
+def _exit() -> None:
+    shut_and_join(EXIT_GRACE)
+
+
+after_fork(_after_fork)
+atexit.register(_exit)

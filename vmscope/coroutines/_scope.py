@@ -1,0 +1,556 @@
+"""CoroutineScope: where coroutines are launched, and whose job they belong to; `coroutine_scope` and `supervisor_scope`.
+
+`CoroutineScope.launch` with the completion in `Coroutine._finish` is one of the three hot paths.
+Locks: none of its own.
+Counterpart: kotlinx.coroutines.CoroutineScope, launch, async.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Generator
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast, overload
+
+from .._errors import CancellationException, IllegalStateError
+from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, checked_context
+from ._coroutine import (
+    Coroutine,
+    DeferredCoroutine,
+    Frame,
+    FrameWait,
+    StandaloneCoroutine,
+    SupervisorFrame,
+    make_frame,
+    needed,
+    running,
+)
+from ._deferred import Deferred
+from ._dispatcher import CoroutineDispatcher
+from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancel_tree, cancellation
+from ._main import Main
+from ._pool import Default
+from ._suspend import ATOMIC, RETURNING, Call, Suspending, call, iterate
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class CoroutineStart(Enum):
+    """When the body of a coroutine begins.
+
+    Kotlin: CoroutineStart.
+    """
+
+    DEFAULT = "default"  #: By its dispatcher, soon. Cancelled before that, it never begins.
+    LAZY = "lazy"  #: When `start`, `join` or `await_` asks for it. Until then its parent waits for it.
+    ATOMIC = "atomic"  #: By its dispatcher, and even if cancelled before; the first suspension then sees it.
+    UNDISPATCHED = "undispatched"  #: Here and now, up to the first suspension, even if cancelled.
+
+
+# bound once: a member through its class costs 65 ns a look-up, a module name 9 (timeit, 3.11)
+_DEFAULT, _LAZY, _ATOMIC, _UNDISPATCHED = CoroutineStart
+_new = object.__new__
+
+
+class CoroutineScope:
+    """Where coroutines are launched: a context whose Job is the parent of them all.
+
+    Args:
+        context: Elements joined with `+`. Without a Job it gets one, which the first failing child cancels; for children
+            that fail alone add a SupervisorJob. Without a dispatcher, coroutines run on Dispatchers.Default.
+
+    A `with` block cancels it on exit; an `async with` block, in a coroutine, also waits until it has ended.
+    Derived classes may define `coroutine_context` themselves.
+    Threads: any.
+    Kotlin: CoroutineScope.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_base", "_context", "_dispatcher", "_job")
+    _base: CoroutineContext
+    _context: CoroutineContext
+    _dispatcher: CoroutineDispatcher
+    _job: Job | None
+
+    def __init__(self, context: CoroutineContext = EmptyCoroutineContext) -> None:
+        checked_context(context, "CoroutineScope(...)")
+        if context.get(Job) is None:
+            context = context + Job()
+        self._hold(context)
+
+    def _hold(self, context: CoroutineContext) -> None:
+        """Look everything up that a launch needs, once."""
+        self._context = context
+        self._job = context.get(Job)
+        self._base = context.minus_key(Job)
+        self._dispatcher = context.get(CoroutineDispatcher) or Default
+
+    def __getattr__(self, name: str) -> Any:
+        # A class with a coroutine_context of its own never called __init__: its context is looked at for each launch.
+        if name in ("_base", "_context", "_dispatcher", "_job") and type(self).coroutine_context is not CoroutineScope.coroutine_context:
+            context = self.coroutine_context
+            if name == "_job":
+                return context.get(Job)
+            if name == "_base":
+                return context.minus_key(Job)
+            return context if name == "_context" else context.get(CoroutineDispatcher) or Default
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def coroutine_context(self) -> CoroutineContext:
+        """What its coroutines inherit."""
+        return self._context
+
+    @property
+    def is_active(self) -> bool:
+        """True until its job is cancelled or has ended; always, where it has no job."""
+        job = self._job
+        return job is None or job.is_active
+
+    def ensure_active(self) -> None:
+        """Raise the cancellation where the scope is not active.
+
+        Raises:
+            CancellationException: It was cancelled.
+        """
+        job = self._job
+        if job is not None:
+            job.ensure_active()
+
+    def cancel(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
+        """Cancel its job with all coroutines; what is launched later is cancelled at once.
+
+        Raises:
+            IllegalStateError: It has no job.
+        """
+        job = self._job
+        if job is None:
+            raise IllegalStateError(f"Scope cannot be cancelled because it does not have a job: {self!r}")
+        job.cancel(message, cause)
+
+    @overload
+    def launch(
+        self, block: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: CoroutineContext | None = None,
+        start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+    ) -> Job: ...  # fmt: skip
+    @overload
+    def launch(
+        self, block: Generator[Any, Any, object] | types.CoroutineType[Any, Any, object], *,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+    ) -> Job: ...  # fmt: skip
+    def launch(
+        self, block: Any, *args: Any, context: CoroutineContext | None = None,
+        start: CoroutineStart = _DEFAULT, name: str | None = None,
+    ) -> Job:  # fmt: skip
+        """Start a coroutine; returns at once with its Job.
+
+        Args:
+            block: A coroutine function, a generator function or a plain function, called with `args` when the coroutine
+                begins; or a generator or coroutine that is ready.
+            args: For `block`.
+            context: Added to the scope's: a dispatcher, a name, a handler. No Job: the parent is the scope's.
+            start: When it begins.
+            name: Short for `context=CoroutineName(name)`.
+
+        Raises:
+            TypeError: `block` is none of these.
+            ValueError: `context` holds a Job.
+
+        Its result is ignored. Its failure cancels the parent, or, under a supervisor, goes to the
+        CoroutineExceptionHandler. Cancelled before it begins, `block` is never called.
+        Threads: any.
+        Kotlin: launch.
+        """
+        return launch_in(
+            StandaloneCoroutine, self._job, self._base, self._dispatcher, block, args, context, start, name
+        )
+
+    @overload
+    def async_(
+        self, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts],
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+    ) -> Deferred[T]: ...  # fmt: skip
+    @overload
+    def async_(
+        self, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts],
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+    ) -> Deferred[T]: ...  # fmt: skip
+    @overload
+    def async_(
+        self, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts],
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+    ) -> Deferred[T]: ...  # fmt: skip
+    @overload
+    def async_(
+        self, block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+    ) -> Deferred[T]: ...  # fmt: skip
+    def async_(
+        self, block: Any, *args: Any, context: CoroutineContext | None = None,
+        start: CoroutineStart = _DEFAULT, name: str | None = None,
+    ) -> Deferred[Any]:  # fmt: skip
+        """Start a coroutine whose result is awaited: `yield from deferred.await_()`. Arguments as for `launch`.
+
+        Its failure is raised by `await_`, and cancels the parent as well, unless that supervises. No handler is asked.
+        Kotlin: async.
+        """
+        return cast(
+            "Deferred[Any]",
+            launch_in(DeferredCoroutine, self._job, self._base, self._dispatcher, block, args, context, start, name),
+        )
+
+    def __add__(self, context: CoroutineContext) -> CoroutineScope:
+        """Return a view with `context` added; without a Job in `context`, it shares the job of this scope."""
+        if not isinstance(context, CoroutineContext):
+            return NotImplemented
+        return scope_of(self.coroutine_context + context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.cancel("the with block of the scope is over")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel("the async with block of the scope is over")
+        job = self._job
+        assert job is not None  # cancel() refuses a scope without one
+        await non_cancellable_join(job)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(coroutine_context={self.coroutine_context!r})"
+
+
+def scope_of(context: CoroutineContext) -> CoroutineScope:
+    """Return a scope of exactly `context`: where it has no Job, none is added."""
+    scope = _new(CoroutineScope)
+    scope._hold(context)
+    return scope
+
+
+def launch_in(
+    kind: type[Coroutine], parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher,
+    block: Any, args: tuple[Any, ...], context: CoroutineContext | None, start: CoroutineStart, name: str | None,
+) -> Coroutine:  # fmt: skip
+    """Make a coroutine of `kind` and start it. Hot."""
+    if not callable(block):
+        check_ready(block, args)
+    if context is not None:
+        base, dispatcher = _joined(base, dispatcher, context)
+    if name is not None:
+        base = base + CoroutineName(name)
+    coroutine = _new(kind)
+    if start is _DEFAULT:
+        coroutine._init_coroutine(parent, base, dispatcher, ACTIVE, block, args)
+        coroutine._resume(None, None, RETURNING, None)
+        return coroutine
+    if start is _LAZY:
+        coroutine._init_coroutine(parent, base, dispatcher, NEW, block, args)
+        return coroutine
+    if start is _ATOMIC:
+        coroutine._init_coroutine(parent, base, dispatcher, ACTIVE, block, args)
+        coroutine._resume(None, None, ATOMIC, None)
+        return coroutine
+    if start is _UNDISPATCHED:
+        coroutine._init_coroutine(parent, base, dispatcher, ACTIVE, block, args)
+        coroutine._start(None)
+        return coroutine
+    raise TypeError(f"start takes a CoroutineStart, got {start!r}")
+
+
+def _joined(
+    base: CoroutineContext, dispatcher: CoroutineDispatcher, context: CoroutineContext
+) -> tuple[CoroutineContext, CoroutineDispatcher]:
+    checked_context(context, "context=")
+    job = context.get(Job)
+    if job is not None:
+        raise ValueError(
+            f"{job!r} in the context of launch or async_: it would take the coroutine out of the scope's tree. "
+            "Write (scope + job).launch(...) for a coroutine of another job, scope.launch(...) for one of this scope, "
+            "with_context(NonCancellable, ...) for clean-up, supervisor_scope(...) for children that fail alone"
+        )
+    return base + context, context.get(CoroutineDispatcher) or dispatcher
+
+
+def check_ready(block: object, args: tuple[Any, ...]) -> None:
+    """Refuse a block that is not callable, unless it is a generator or coroutine that has not begun."""
+    if isinstance(block, types.GeneratorType):
+        begun, over = block.gi_running, block.gi_frame is None
+    elif isinstance(block, types.CoroutineType):
+        begun, over = block.cr_running, block.cr_frame is None
+    elif isinstance(block, Suspending) or (hasattr(block, "send") and hasattr(block, "throw")):
+        begun = over = False
+    else:
+        raise TypeError(
+            f"a block is a function, a generator function, a coroutine function, or a ready generator or coroutine: got {block!r}"
+        )
+    if begun or over:
+        raise TypeError(f"the block {block!r} {'is running' if begun else 'is over'}: give one that has not begun")
+    if args:
+        raise TypeError(f"arguments {args!r} with the ready block {block!r}: it has its arguments already")
+
+
+def MainScope() -> CoroutineScope:  # noqa: N802  (Kotlin's noun)
+    """Make a scope for a screen: a SupervisorJob and Dispatchers.Main. Cancel it when the screen goes.
+
+    Kotlin: MainScope.
+    """
+    return CoroutineScope(SupervisorJob() + Main)
+
+
+class _GlobalScope(CoroutineScope):
+    """No job: nobody cancels what is launched here, and nobody waits for it. Nearly always another scope is right."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._hold(EmptyCoroutineContext)
+
+    def __repr__(self) -> str:
+        return "GlobalScope"
+
+
+GlobalScope: CoroutineScope = _GlobalScope()
+
+
+# -- blocks inside a coroutine
+
+
+def in_frame(frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    """Run `block` with `frame` as the innermost of the running coroutine; its outcome, once its children have ended."""
+    coroutine = needed("a suspending function")
+    outer = coroutine._frame
+    outer_straight = coroutine._straight
+    coroutine._frame = frame
+    coroutine._straight = True
+    try:
+        value, error = yield from run_block(frame, block, args)
+        final = frame._end_body(value, error)
+    finally:
+        straight = coroutine._straight
+        coroutine._straight = straight and outer_straight
+        coroutine._frame = outer
+    if not final:
+        return (yield from FrameWait(frame))
+    return outcome(frame, value, error, straight)
+
+
+def run_block(
+    frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]
+) -> Generator[Any, Any, tuple[Any, BaseException | None]]:
+    """Run `block` to its end: its value, or what it raised."""
+    try:
+        value = block(*args)
+        body = None if value is None else iterate(value)
+        if body is not None:
+            value = yield from body
+    except GeneratorExit:  # the generator is closed, not the block cancelled: nothing may be awaited any more
+        cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
+        raise
+    except BaseException as raised:  # noqa: BLE001  (whatever ends the block is its outcome)
+        return None, raised
+    return value, None
+
+
+def outcome(frame: Frame, value: Any, raised: BaseException | None, straight: bool) -> Any:
+    """Return the value of a frame that has ended, or raise what it ended with.
+
+    `straight`: the block never suspended. Then its own timeout came too late to be seen by it.
+    """
+    error = frame._cause
+    if error is None:
+        return value
+    if straight and frame._came_too_late(error):
+        error = raised
+        if error is None:
+            return value
+    raise error
+
+
+def new_frame(kind: type[Frame], coroutine: Coroutine) -> Frame:
+    """Make a frame below the innermost one of `coroutine`, in the same context."""
+    outer = coroutine._frame
+    return make_frame(kind, outer, outer._base, coroutine._dispatcher)
+
+
+class ScopeBlock(Call[T]):
+    """`coroutine_scope(...)`: with a block a suspending call, without one an `async with` block that gives the scope."""
+
+    __slots__ = ("_coroutine", "_frame", "_outer")
+
+    def __init__(self, name: str, kind: type[Frame], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
+        if block is not None and not callable(block):
+            raise TypeError(f"{name}() takes a block (a function with its arguments), got {block!r}")
+        super().__init__(name, _scoped, (kind, block, args))
+
+    async def __aenter__(self) -> CoroutineScope:
+        if self._args[1] is not None:
+            raise TypeError(f"async with {self._called}(...) takes no block: its body is the block")
+        self._begin()
+        coroutine = needed(f"async with {self._called}()")
+        self._coroutine = coroutine
+        self._outer = coroutine._frame
+        self._frame = coroutine._frame = self._new_frame(coroutine)
+        return scope_of(self._frame.coroutine_context)
+
+    def _new_frame(self, coroutine: Coroutine) -> Frame:
+        return new_frame(self._args[0], coroutine)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        frame, coroutine = self._frame, self._coroutine
+        coroutine._frame = self._outer
+        if isinstance(error, GeneratorExit):
+            cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
+            return None
+        if not frame._end_body(None, error):
+            await FrameWait(frame)
+        final = frame._cause
+        if final is not None and final is not error:
+            raise final
+        return None
+
+
+def _scoped(kind: type[Frame], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    if block is None:
+        raise TypeError("coroutine_scope() and supervisor_scope() take a block, or stand in `async with`")
+    return (yield from in_frame(new_frame(kind, needed("coroutine_scope")), block, args))
+
+
+@overload
+def coroutine_scope() -> ScopeBlock[None]: ...
+@overload
+def coroutine_scope(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+@overload
+def coroutine_scope(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+@overload
+def coroutine_scope(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+def coroutine_scope(block: Any = None, *args: Any) -> ScopeBlock[Any]:
+    """Run `block` in a scope of its own and wait for all that is launched in it: `launch(...)` inside belongs to it.
+
+    Args:
+        block: Called with `args`; without one, stand in `async with coroutine_scope() as scope:`.
+
+    Returns:
+        The value of the block, once its children have ended.
+
+    Raises:
+        BaseException: The first failure of the block or of a child; the others are cancelled first.
+
+    Cancellation: cancels the block and its children; waits for them.
+    Threads: called in a coroutine.
+    Kotlin: coroutineScope.
+    """
+    return ScopeBlock("coroutine_scope", Frame, block, args)
+
+
+@overload
+def supervisor_scope() -> ScopeBlock[None]: ...
+@overload
+def supervisor_scope(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+@overload
+def supervisor_scope(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+@overload
+def supervisor_scope(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+def supervisor_scope(block: Any = None, *args: Any) -> ScopeBlock[Any]:
+    """Like `coroutine_scope`, with children that fail alone, each to its handler.
+
+    The block itself is not supervised: what it raises cancels the children and is raised here.
+    Kotlin: supervisorScope.
+    """
+    return ScopeBlock("supervisor_scope", SupervisorFrame, block, args)
+
+
+def non_cancellable_join(job: Job) -> Suspending[None]:
+    """Wait for `job` whatever happens to the caller."""
+    return call("join", _join_shielded, job)
+
+
+def _join_shielded(job: Job) -> Generator[Any, Any, None]:
+    coroutine = needed("join")
+    frame = make_frame(Frame, NonCancellable, coroutine._frame._base, coroutine._dispatcher)
+    yield from in_frame(frame, job.join, ())
+
+
+# -- what is there without naming it: the running coroutine
+
+
+def current_job() -> Job:
+    """Return the Job of the running coroutine, or of the innermost scope block in it.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine.
+
+    Kotlin: currentCoroutineContext().job.
+    """
+    job: Job = needed("current_job()")._frame
+    return job
+
+
+def current_context() -> CoroutineContext:
+    """Return the context of the running coroutine, or of the innermost scope block in it.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine.
+
+    Kotlin: currentCoroutineContext().
+    """
+    context: CoroutineContext = needed("current_context()")._frame.coroutine_context
+    return context
+
+
+def current_scope() -> CoroutineScope:
+    """Return the scope of the running coroutine, or of the innermost scope block in it.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine.
+
+    Kotlin: the receiver `this` of a block.
+    """
+    return scope_of(current_context())
+
+
+def is_active() -> bool:
+    """Say whether the running coroutine is active. Also in plain functions that run for it; outside one, True.
+
+    Kotlin: isActive.
+    """
+    coroutine = running()
+    return coroutine is None or coroutine._frame.is_active
+
+
+def ensure_active() -> None:
+    """Raise the cancellation of the running coroutine, if it was cancelled. Also in plain functions that run for it.
+
+    Raises:
+        CancellationException: It was cancelled.
+
+    Kotlin: ensureActive.
+    """
+    coroutine = running()
+    if coroutine is not None:
+        coroutine._frame.ensure_active()
+
+
+def cancel(message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
+    """Cancel the running coroutine, or the innermost scope block in it.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine.
+
+    Kotlin: cancel() on the receiver.
+    """
+    job = needed("cancel()")._frame
+    job.cancel(cancellation(job, message, cause))
+
+

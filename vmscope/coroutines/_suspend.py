@@ -1,0 +1,492 @@
+"""Suspension: the only bare `yield` of the package, and the continuation that is resumed once, from any thread.
+
+A suspending function returns an object that `yield from` and `await` take alike. What reaches the coroutine through the
+yield is that object, and it knows how to begin the wait: `_start(coroutine)` answers with a value at once, raises, or
+registers a resumption and answers SUSPENDED. From then on the coroutine belongs to whoever resumes it.
+
+    +-----------+ block is over  +-----------+ resume  +---------+
+    | Undecided | -------------> | Suspended | ------> | Resumed |
+    +-----------+                +-----------+         +---------+
+          |  resume: the value is given back without suspending
+          |  cancel                    | cancel        +-----------+ one resume, ignored +---------+
+          +----------------------------+-------------> | Cancelled | ------------------> | Ignored |
+                                                       +-----------+                     +---------+
+Invariants
+    I1  one arrow out of Undecided or Suspended is taken, by one thread: that one resumes the coroutine.
+    I2  a cancellable wait stands in `_waiter` of its job exactly while it is Undecided or Suspended.
+Locks
+    `_phase` and the `_waiter` of the job are guarded by the lock of the job's tree. Nothing else runs under it.
+Counterpart: kotlinx.coroutines.CancellableContinuationImpl.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from warnings import warn
+
+from .._errors import CancellationException, CompletionHandlerError, IllegalStateError, VmScopeWarning
+from ._context import EmptyCoroutineContext
+from ._exceptions import handle_coroutine_exception
+
+if TYPE_CHECKING:
+    from ._context import CoroutineContext
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+P = ParamSpec("P")
+
+UNDECIDED, SUSPENDED_PHASE, RESUMED, CANCELLED_PHASE, IGNORED = range(5)
+
+# How a resumption is delivered.
+ATOMIC = 0  # whatever has happened meanwhile
+CANCELLABLE = 1  # when it was dispatched and its job is not active any more, the cancellation wins over a value
+RETURNING = 2  # like CANCELLABLE; and where it is delivered in place, over a failure as well
+
+
+class _Suspended:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "SUSPENDED"
+
+
+#: The answer of `_start` when the coroutine now waits.
+SUSPENDED = _Suspended()
+
+
+class Suspending(Generic[T_co]):
+    """What a suspending function returns: `yield from` it in a generator, `await` it in an `async def`.
+
+    Nothing happens before that; one that is dropped warns.
+    """
+
+    __slots__ = ("_begun",)
+
+    def __iter__(self) -> Generator[Any, Any, T_co]:
+        raise NotImplementedError
+
+    def __await__(self) -> Generator[Any, Any, T_co]:
+        return self.__iter__()
+
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _begin(self) -> None:
+        if self._begun:
+            name = self._name()
+            raise IllegalStateError(f"the result of one call of {name}() was awaited twice: call {name}() again")
+        self._begun: bool = True
+
+    def __del__(self) -> None:
+        try:
+            if self._begun:
+                return
+        except AttributeError:  # its constructor refused the arguments
+            return
+        name = self._name()
+        warn(
+            f"{name}(...) was called and its result dropped, so nothing was done: "
+            f"write `yield from {name}(...)` or `await {name}(...)`",
+            VmScopeWarning,
+            stacklevel=2,
+        )
+
+
+class Suspension(Suspending[T_co]):
+    """A wait that begins where it is awaited."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Any, Any, T_co]:
+        if self._begun:
+            self._begin()
+        self._begun = True
+        return cast("T_co", (yield self))
+
+    __await__ = __iter__
+
+    def _start(self, coroutine: Any) -> object:
+        """Begin the wait of `coroutine`, whose step is over. Answer with a value, raise, or answer SUSPENDED."""
+        raise NotImplementedError
+
+
+class Call(Suspending[T_co]):
+    """A suspending function that is made of others: a generator function and its arguments."""
+
+    __slots__ = ("_args", "_called", "_function")
+
+    def __init__(self, name: str, function: Callable[..., Generator[Any, Any, T_co]], args: tuple[Any, ...]) -> None:
+        self._begun = False
+        self._called = name
+        self._function = function
+        self._args = args
+
+    def __iter__(self) -> Generator[Any, Any, T_co]:
+        self._begin()
+        return self._function(*self._args)
+
+    __await__ = __iter__
+
+    def _name(self) -> str:
+        return self._called
+
+
+def call(name: str, function: Callable[P, Generator[Any, Any, T]], *args: P.args, **_: P.kwargs) -> Suspending[T]:
+    """Return the suspending call of `function(*args)`, known to users as `name`."""
+    return Call(name, function, args)
+
+
+def suspend(function: Callable[P, Generator[Any, Any, T]]) -> Callable[P, Suspending[T]]:
+    """Mark a generator function as suspending: callers may `yield from` it and `await` it alike.
+
+    An unmarked generator can be `yield from`ed in generators and given as a block; only `await` needs the mark.
+
+    Raises:
+        TypeError: `function` is no generator function.
+
+    Kotlin: the modifier suspend.
+    """
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_flags & 0x20:  # inspect.CO_GENERATOR, without loading inspect
+        raise TypeError(
+            f"@suspend marks a generator function, got {function!r}: an `async def` needs no mark, "
+            "and a function without `yield from` does not suspend"
+        )
+    return cast("Callable[P, Suspending[T]]", types.coroutine(function))
+
+
+def iterate(value: object) -> Generator[Any, Any, Any] | None:
+    """Return what `yield from` runs for the result of a block; None where the result is a plain value."""
+    kind = type(value)
+    if kind is types.GeneratorType:
+        return cast("Generator[Any, Any, Any]", value)
+    if kind is types.CoroutineType or isinstance(value, Suspending):
+        return cast("Generator[Any, Any, Any]", cast("Awaitable[Any]", value).__await__())
+    if kind is types.AsyncGeneratorType:
+        raise TypeError(f"{value!r} is an async generator: it yields values to `async for` and is no block")
+    if hasattr(value, "send") and hasattr(value, "throw") and hasattr(value, "close"):
+        # compiled generators and coroutines have types of their own
+        is_coroutine = hasattr(value, "__await__")
+        return cast("Generator[Any, Any, Any]", cast("Awaitable[Any]", value).__await__() if is_coroutine else value)
+    return None
+
+
+class Continuation(Suspension[T_co]):
+    """A wait of one coroutine, resumed once. Base of the library's own waits; users meet CancellableContinuation."""
+
+    __slots__ = ("_coroutine", "_frame", "_mark", "_phase")
+    _coroutine: Any  # the Coroutine that waits
+    _frame: Any  # the Job whose cancellation ends the wait
+    _mark: Any  # where the wait stands in the list of the job, once others came after it
+
+    def _suspend(self, coroutine: Any) -> None:
+        """Register as what `coroutine` waits for.
+
+        Raises:
+            CancellationException: Its job is not active.
+        """
+        frame = coroutine._frame
+        self._coroutine = coroutine
+        self._frame = frame
+        self._mark = None
+        with frame._lock:
+            if frame.is_active:
+                frame._waiter = self
+                self._phase = SUSPENDED_PHASE
+                return
+        raise self._cancellation_cause(frame).with_traceback(None)
+
+    def _claim(self, phase: int = RESUMED) -> bool:
+        """Take the one arrow out of Suspended. False: somebody else did."""
+        frame = self._frame
+        with frame._lock:
+            if self._phase != SUSPENDED_PHASE:
+                return False
+            frame._waiter = None
+            if self._mark is not None:
+                frame._nodes.pop(self._mark, None)
+                self._mark = None
+            self._phase = phase
+        return True
+
+    def _resume(self, value: object, in_place: bool = False) -> None:
+        """Go on with `value`. `in_place`: here and now, the right thread is known."""
+        if self._claim():
+            coroutine = self._coroutine
+            if in_place:
+                coroutine._step(value, None)
+            else:
+                coroutine._resume(value, None, CANCELLABLE, None)
+
+    def _resume_with(self, error: BaseException) -> None:
+        if self._claim():
+            self._coroutine._resume(None, error, CANCELLABLE, None)
+
+    def _resolve_here(self) -> object:
+        """What it waits for has already happened: give None back, unless a cancellation was faster."""
+        return None if self._claim() else SUSPENDED
+
+    def _cancelled_by(self, job: Any) -> None:
+        """The job was cancelled."""
+        cause = self._cancellation_cause(job)
+        if self._claim(CANCELLED_PHASE):
+            self._take_back(cause)
+            self._coroutine._resume(None, cause, CANCELLABLE, None)
+
+    def _cancellation_cause(self, job: Any) -> BaseException:
+        cause: BaseException = job.get_cancellation_exception()
+        return cause
+
+    def _take_back(self, cause: BaseException) -> None:
+        """Undo what `_start` registered."""
+
+
+class CancellableContinuation(Continuation[T]):
+    """The rest of a suspended coroutine, given to the block of `suspend_cancellable_coroutine`.
+
+    Threads: any, also before the block has returned.
+    Kotlin: CancellableContinuation.
+    """
+
+    __slots__ = ("_block", "_cancellable", "_error", "_handler", "_on_lost", "_value")
+    _error: BaseException | None
+
+    def __init__(self, block: Callable[[CancellableContinuation[T]], object], cancellable: bool = True) -> None:
+        if not callable(block):
+            raise TypeError(f"{_suspend_name(cancellable)}() takes a function of the continuation, got {block!r}")
+        self._begun = False
+        self._block: Any = block
+        self._cancellable = cancellable
+        self._phase = UNDECIDED
+        self._mark = None
+        self._value: Any = None
+        self._error = None
+        self._handler: Callable[[BaseException], object] | None = None
+        self._on_lost: Callable[[Any], object] | None = None
+
+    # -- for those who resume
+
+    @property
+    def is_active(self) -> bool:
+        """True while nobody has resumed or cancelled it."""
+        return self._phase <= SUSPENDED_PHASE
+
+    @property
+    def is_completed(self) -> bool:
+        """True once it was resumed or cancelled."""
+        return self._phase > SUSPENDED_PHASE
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True once it was cancelled."""
+        return self._phase >= CANCELLED_PHASE
+
+    @property
+    def context(self) -> CoroutineContext:
+        """The context of the coroutine that waits."""
+        frame = getattr(self, "_frame", None)
+        found: CoroutineContext = EmptyCoroutineContext if frame is None else frame.coroutine_context
+        return found
+
+    def resume(self, value: T = cast("Any", None), on_cancellation: Callable[[T], object] | None = None) -> None:
+        """Let the coroutine go on with `value`, on its dispatcher.
+
+        Args:
+            value: What the suspending call gives.
+            on_cancellation: Called with `value`, once, where it can not be delivered because the coroutine was cancelled.
+
+        Raises:
+            IllegalStateError: It was resumed before. After a cancellation the first resume is ignored.
+        """
+        if not self._settle(value, None, on_cancellation):
+            raise IllegalStateError(f"Already resumed, but proposed with update {value!r}: resume a continuation once")
+
+    def resume_with_exception(self, exception: BaseException) -> None:
+        """Let the suspending call raise `exception`.
+
+        Raises:
+            IllegalStateError: It was resumed before.
+        """
+        if not isinstance(exception, BaseException):
+            raise TypeError(f"resume_with_exception takes an exception, got {exception!r}")
+        if not self._settle(None, exception, None):
+            raise IllegalStateError(f"Already resumed, but proposed with update {exception!r}: resume a continuation once")
+
+    def try_resume(self, value: T = cast("Any", None), on_cancellation: Callable[[T], object] | None = None) -> bool:
+        """Resume if nobody has: for races between several who could.
+
+        Returns:
+            True for the one call that won; False where it was resumed or cancelled before.
+        """
+        if self._phase > SUSPENDED_PHASE:
+            return False
+        return self._settle(value, None, on_cancellation, ignore=False)
+
+    def cancel(self, cause: BaseException | None = None) -> bool:
+        """Let the suspending call raise `cause`, a CancellationException by default. The job stays as it is.
+
+        Returns:
+            False where it was resumed or cancelled before.
+        """
+        if cause is None:
+            cause = CancellationException("Continuation was cancelled normally")
+        return self._cancel(cause)
+
+    def invoke_on_cancellation(self, handler: Callable[[BaseException], object]) -> None:
+        """Have `handler(cause)` called when the wait is cancelled: once, on the cancelling thread; at once where it was.
+
+        What it raises is reported and changes nothing.
+
+        Raises:
+            IllegalStateError: There is one already.
+        """
+        if not callable(handler):
+            raise TypeError(f"invoke_on_cancellation takes a function of the cause, got {handler!r}")
+        with self._lock():
+            if self._handler is not None:
+                raise IllegalStateError(
+                    f"It's prohibited to register multiple handlers, tried to register {handler!r}, already has {self._handler!r}"
+                )
+            self._handler = handler
+            if self._phase < CANCELLED_PHASE:
+                return
+        assert self._error is not None
+        self._call_handler(self._error)
+
+    def __repr__(self) -> str:
+        return f"<CancellableContinuation {('undecided', 'suspended', 'resumed', 'cancelled', 'cancelled')[self._phase]}>"
+
+    # -- how it works
+
+    def _name(self) -> str:
+        return _suspend_name(self._cancellable)
+
+    def _lock(self) -> Any:
+        return self._frame._lock
+
+    def _start(self, coroutine: Any) -> object:
+        self._coroutine = coroutine
+        self._frame = frame = coroutine._frame
+        block, self._block = self._block, None
+        if self._cancellable:
+            with frame._lock:
+                inactive = not frame.is_active
+                if not inactive:
+                    frame._waiter = self
+            if inactive:  # the block runs all the same, and sees a cancelled continuation
+                self._error = frame.get_cancellation_exception()
+                self._phase = CANCELLED_PHASE
+        try:
+            coroutine._in_context(block, self)
+        except BaseException:
+            with frame._lock:
+                self._leave_locked()
+                self._phase = IGNORED
+            raise
+        with frame._lock:
+            if self._phase == UNDECIDED:
+                self._phase = SUSPENDED_PHASE
+                return SUSPENDED
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if self._cancellable and not frame.is_active:
+            cause = frame.get_cancellation_exception()
+            self._lost(cause)
+            raise cause.with_traceback(None)
+        return self._value
+
+    def _leave_locked(self) -> None:
+        frame = self._frame
+        if frame._waiter is self:
+            frame._waiter = None
+            if self._mark is not None:
+                frame._nodes.pop(self._mark, None)
+                self._mark = None
+
+    def _settle(
+        self, value: Any, error: BaseException | None, on_lost: Callable[[Any], object] | None, ignore: bool = True
+    ) -> bool:
+        with self._lock():
+            phase = self._phase
+            if phase == CANCELLED_PHASE and ignore:
+                self._phase = IGNORED
+            elif phase > SUSPENDED_PHASE:
+                return False
+            else:
+                self._value = value
+                self._error = error
+                self._on_lost = on_lost
+                self._leave_locked()
+                self._phase = RESUMED
+        if phase == CANCELLED_PHASE:
+            if on_lost is not None:
+                self._quietly("resume on_cancellation", on_lost, value)
+        elif phase == SUSPENDED_PHASE:
+            self._coroutine._resume(value, error, CANCELLABLE if self._cancellable else ATOMIC, self)
+        return True
+
+    def _cancel(self, cause: BaseException) -> bool:
+        with self._lock():
+            phase = self._phase
+            if phase > SUSPENDED_PHASE:
+                return False
+            self._error = cause
+            self._leave_locked()
+            self._phase = CANCELLED_PHASE
+        self._call_handler(cause)
+        if phase == SUSPENDED_PHASE:
+            self._coroutine._resume(None, cause, CANCELLABLE, None)
+        return True
+
+    def _cancelled_by(self, job: Any) -> None:
+        self._cancel(self._cancellation_cause(job))
+
+    def _lost(self, cause: BaseException) -> None:
+        """The value was resumed with, and the coroutine was cancelled before it arrived."""
+        self._call_handler(cause)
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            self._quietly("resume on_cancellation", on_lost, self._value)
+
+    def _call_handler(self, cause: BaseException) -> None:
+        if self._handler is not None:
+            self._quietly("invoke_on_cancellation", self._handler, cause)
+
+    def _quietly(self, where: str, function: Callable[[Any], object], argument: object) -> None:
+        try:
+            function(argument)
+        except BaseException as failure:  # noqa: BLE001  (a clean-up hook cannot fail the coroutine it cleans up after)
+            error = CompletionHandlerError(f"Exception in {where} handler for {self!r}")
+            error.__cause__ = failure
+            handle_coroutine_exception(self.context, error)
+
+
+def _suspend_name(cancellable: bool) -> str:
+    return "suspend_cancellable_coroutine" if cancellable else "suspend_coroutine"
+
+
+def suspend_cancellable_coroutine(block: Callable[[CancellableContinuation[Any]], object]) -> Suspending[Any]:
+    """Suspend until the continuation handed to `block` is resumed: the bridge from callbacks.
+
+    Args:
+        block: Called at once with the continuation; it may resume it right there or hand it on.
+
+    Returns:
+        What `resume` was given.
+
+    Cancellation: prompt; see `invoke_on_cancellation` for the clean-up.
+    Threads: called in a coroutine.
+    Kotlin: suspendCancellableCoroutine.
+    """
+    return CancellableContinuation(block)
+
+
+def suspend_coroutine(block: Callable[[CancellableContinuation[Any]], object]) -> Suspending[Any]:
+    """Like `suspend_cancellable_coroutine`, but the wait goes on when the coroutine is cancelled.
+
+    Cancellation: not seen before the next suspension.
+    Kotlin: suspendCoroutine.
+    """
+    return CancellableContinuation(block, cancellable=False)

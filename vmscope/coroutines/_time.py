@@ -1,0 +1,316 @@
+"""Time: delay, yield_, timeouts.
+
+Each dispatcher has a queue that wakes its timers, its own or that of the timer thread; the clock is that queue's.
+Locks: none of its own.
+Counterpart: kotlinx.coroutines.Delay, Timeout, Yield.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
+
+from .._errors import TimeoutCancellationException
+from ._context import CoroutineName
+from ._coroutine import Coroutine, Frame, needed
+from ._job import cancel_tree
+from ._scope import ScopeBlock, in_frame
+from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..looper._queue import MessageQueue
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+def checked_seconds(seconds: object, where: str) -> float:
+    """Return `seconds`.
+
+    Raises:
+        TypeError, ValueError: It is no number, or not a number.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{where} takes seconds as a number, got {seconds!r}")
+    if isnan(seconds):
+        raise ValueError(f"{where} takes seconds as a number, got nan")
+    return seconds
+
+
+class _Delay(Continuation[None]):
+    """The wait of `delay`: itself the item in the queue of timers."""
+
+    __slots__ = ("_queue", "_seconds", "removed", "when")
+    asynchronous = True
+    _queue: MessageQueue
+    when: float
+
+    def __init__(self, seconds: float) -> None:
+        self._begun = False
+        self._seconds = seconds
+        self.removed = False
+
+    def _name(self) -> str:
+        return "delay"
+
+    def _start(self, coroutine: Any) -> object:
+        seconds = self._seconds
+        if seconds <= 0:
+            return None
+        self._queue = queue = coroutine._dispatcher._timers()
+        self._suspend(coroutine)
+        if seconds != inf:
+            if not queue.put_at(self, queue.clock() + seconds):
+                self.rejected()
+            elif self._phase != SUSPENDED_PHASE:  # cancelled meanwhile, by another thread
+                queue.remove(self)
+        return SUSPENDED
+
+    def run(self) -> None:
+        """The time is up."""
+        self._resume(None, self._coroutine._dispatcher._resumes_timers_in_place)
+
+    def rejected(self) -> None:
+        """The queue of timers died."""
+        if self._claim():
+            self._coroutine._owe(None, None, CANCELLABLE, None)
+            self._coroutine.rejected()
+
+    def _take_back(self, cause: BaseException) -> None:
+        if self._seconds != inf:
+            self._queue.remove(self)
+
+
+def delay(seconds: float) -> Suspending[None]:
+    """Suspend for `seconds` or more; the thread goes on with other work.
+
+    Args:
+        seconds: By the clock of the dispatcher. Zero or less returns at once; `math.inf` waits to be cancelled.
+
+    Raises:
+        CancellationException: The coroutine was cancelled, even where the time was up in the same turn.
+        TypeError, ValueError: `seconds` is no number.
+
+    Cancellation: prompt, the timer is taken back; not looked at where `seconds` is zero or less.
+    Threads: called in a coroutine; goes on under its dispatcher.
+    Kotlin: delay, which counts milliseconds.
+    """
+    if type(seconds) is not float or seconds != seconds:
+        checked_seconds(seconds, "delay()")
+    return _Delay(seconds)
+
+
+class _Yield(Suspension[None]):
+    """The turn of `yield_`."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def _name(self) -> str:
+        return "yield_"
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._frame.ensure_active()
+        coroutine._owe(None, None, CANCELLABLE, None)
+        if coroutine._dispatcher._dispatch_yield(coroutine):
+            return SUSPENDED
+        coroutine._due = False
+        return None
+
+
+def yield_() -> Suspending[None]:
+    """Let what waits on this dispatcher run first.
+
+    Raises:
+        CancellationException: The coroutine was cancelled.
+
+    On Dispatchers.Unconfined, which has no queue of its own, only what waits in place on this thread runs.
+    Cancellation: prompt. Threads: called in a coroutine.
+    Kotlin: yield.
+    """
+    return _Yield()
+
+
+def await_cancellation() -> Suspending[None]:
+    """Suspend until cancelled.
+
+    Raises:
+        CancellationException: Always, in the end.
+
+    Kotlin: awaitCancellation.
+    """
+    wait = _Delay(inf)
+    return wait
+
+
+class TimeoutFrame(Frame):
+    """The block of a timeout."""
+
+    __slots__ = ("_queue", "_seconds", "_timer")
+
+    def _begin_timeout(self, coroutine: Coroutine, seconds: float) -> None:
+        outer = coroutine._frame
+        self._init_frame(outer, outer._base, coroutine._dispatcher)
+        self._seconds = seconds
+        self._queue = queue = coroutine._dispatcher._timers()
+        self._timer = _Timer(self)
+        if seconds != inf:
+            queue.put_at(self._timer, queue.clock() + seconds)
+
+    def _came_too_late(self, error: BaseException) -> bool:
+        return self.timed_out(error)
+
+    def timed_out(self, error: BaseException) -> bool:
+        """Say whether `error` is the timeout of this block, and not of one around it or inside."""
+        return isinstance(error, TimeoutCancellationException) and error.job is self
+
+    def expire(self) -> None:
+        """The time is up."""
+        name = self._base.get(CoroutineName)
+        of = f" in {name.name!r}" if name is not None else ""
+        message = f"Timed out waiting for {self._seconds:g} s{of}"
+        cancel_tree(self, TimeoutCancellationException(message, job=self, seconds=self._seconds))
+
+    def _after_completion(self) -> None:
+        timer, self._timer = self._timer, None  # type: ignore[assignment]  # it holds this frame
+        if self._seconds != inf:
+            self._queue.remove(timer)
+        super()._after_completion()
+
+
+def timeout_frame(coroutine: Coroutine, seconds: float) -> TimeoutFrame:
+    """Make the frame of a timeout, and start its time."""
+    frame = object.__new__(TimeoutFrame)
+    frame._begin_timeout(coroutine, seconds)
+    return frame
+
+
+class _Timer:
+    """A timeout in the queue of timers."""
+
+    __slots__ = ("_frame", "removed", "when")
+    asynchronous = True
+    when: float
+
+    def __init__(self, frame: TimeoutFrame) -> None:
+        self._frame = frame
+        self.removed = False
+
+    def run(self) -> None:
+        """Cancel the block."""
+        self._frame.expire()
+
+    def rejected(self) -> None:
+        """The queue died: what waits in the block is rejected itself."""
+
+
+class TimeoutBlock(ScopeBlock[T]):
+    """`with_timeout(...)`: with a block a suspending call, without one an `async with` block."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self, seconds: float, block: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
+        if block is not None and not callable(block):
+            raise TypeError(f"with_timeout() takes a block (a function with its arguments), got {block!r}")
+        Call.__init__(self, "with_timeout", _timed, (seconds, block, args))
+        self._seconds = seconds
+
+    def _new_frame(self, coroutine: Coroutine) -> Frame:
+        if self._seconds <= 0:
+            raise TimeoutError("Timed out immediately")
+        return timeout_frame(coroutine, self._seconds)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            swallow = await super().__aexit__(kind, error, trace)
+        except TimeoutCancellationException as timeout:
+            self._raise_own(timeout)
+            raise
+        if isinstance(error, TimeoutCancellationException):
+            self._raise_own(error)
+        return swallow
+
+    def _raise_own(self, timeout: TimeoutCancellationException) -> None:
+        frame = self._frame
+        assert isinstance(frame, TimeoutFrame)
+        if frame.timed_out(timeout):
+            raise TimeoutError(timeout.message) from timeout
+
+
+def _timed(seconds: float, block: Callable[..., Any] | None, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    if block is None:
+        raise TypeError("with_timeout(seconds) takes a block, or stands in `async with`")
+    if seconds <= 0:
+        raise TimeoutError("Timed out immediately")
+    frame = timeout_frame(needed("with_timeout"), seconds)
+    try:
+        return (yield from in_frame(frame, block, args))
+    except TimeoutCancellationException as timeout:
+        if frame.timed_out(timeout):
+            raise TimeoutError(timeout.message) from timeout
+        raise
+
+
+def _timed_or_none(seconds: float, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    if seconds <= 0:
+        return None
+    frame = timeout_frame(needed("with_timeout_or_none"), seconds)
+    try:
+        return (yield from in_frame(frame, block, args))
+    except TimeoutCancellationException as timeout:
+        if frame.timed_out(timeout):
+            return None
+        raise
+
+
+@overload
+def with_timeout(seconds: float) -> TimeoutBlock[None]: ...
+@overload
+def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
+@overload
+def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
+@overload
+def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
+def with_timeout(seconds: float, block: Any = None, *args: Any) -> TimeoutBlock[Any]:
+    """Run `block`, and cancel it after `seconds`.
+
+    Args:
+        seconds: By the clock of the dispatcher. Zero or less never calls the block; `math.inf` never ends it.
+        block: Called with `args`; without one, stand in `async with with_timeout(5.0):`.
+
+    Returns:
+        The value of the block.
+
+    Raises:
+        TimeoutError: The time was up; the block and its children have ended. Inside the block it is a cancellation.
+        BaseException: What the block raised, also while it was cleaning up after the time was up.
+
+    The value of a block that finishes just as its time is up can be lost: let a block that acquires something assign it
+    itself, where a `finally` around the call sees it.
+    Threads: called in a coroutine.
+    Kotlin: withTimeout, whose exception is a cancellation also outside.
+    """
+    return TimeoutBlock(checked_seconds(seconds, "with_timeout()"), block, args)
+
+
+@overload
+def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> Suspending[T | None]: ...
+@overload
+def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Suspending[T | None]: ...
+@overload
+def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> Suspending[T | None]: ...
+def with_timeout_or_none(seconds: float, block: Any, *args: Any) -> Suspending[Any]:
+    """Like `with_timeout`, with None where its own time was up; the timeout of a block around it passes through.
+
+    Kotlin: withTimeoutOrNull.
+    """
+    if not callable(block):
+        raise TypeError(f"with_timeout_or_none() takes a block (a function with its arguments), got {block!r}")
+    return Call("with_timeout_or_none", _timed_or_none, (checked_seconds(seconds, "with_timeout_or_none()"), block, args))

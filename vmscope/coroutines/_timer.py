@@ -1,0 +1,65 @@
+"""The timer thread: wakes the delays and timeouts of dispatchers that have no clock of their own.
+
+It runs no user's code: what a timer starts in place (an Unconfined coroutine) goes to Default instead.
+Locks: `_guard` guards `_timers`, the one queue there is. Held while a thread is started, over nobody's code.
+Counterpart: kotlinx.coroutines.DefaultExecutor.
+"""
+
+from __future__ import annotations
+
+import atexit
+
+from .._primitives import RLock, after_fork, start_thread
+from ..looper._queue import MessageQueue
+from ._dispatcher import Runnable, here
+from ._pool import pool
+from ._context import EmptyCoroutineContext
+
+_guard = RLock()
+_timers: MessageQueue | None = None
+
+
+class _ToDefault:
+    """Stands as the in-place FIFO of the timer thread: what is put into it runs on the pool."""
+
+    def append(self, task: Runnable) -> None:
+        pool.dispatch(EmptyCoroutineContext, task)
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def shared_timers() -> MessageQueue:
+    """Return the queue of the timer thread, which is started by the first call. Threads: any."""
+    global _timers
+    timers = _timers
+    if timers is None:
+        with _guard:
+            timers = _timers
+            if timers is None:
+                timers = MessageQueue()
+                start_thread(lambda queue=timers: _serve(queue), "vmscope-timer")  # type: ignore[misc]
+                _timers = timers
+    return timers
+
+
+def _serve(queue: MessageQueue) -> None:
+    here.active = True
+    here.waiting = _ToDefault()
+    queue.run_until(lambda: queue.is_quitting)
+
+
+def _forget() -> None:
+    global _timers, _guard
+    _guard = RLock()
+    _timers = None
+
+
+def _exit() -> None:
+    timers = _timers
+    if timers is not None:
+        timers.quit()
+
+
+after_fork(_forget)
+atexit.register(_exit)

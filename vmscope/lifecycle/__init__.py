@@ -1,0 +1,22 @@
+"""androidx.lifecycle: ViewModel and its scope, and what keeps it."""
+
+from __future__ import annotations
+
+from ._extras import VIEW_MODEL_KEY, CreationExtras, CreationExtrasKey, MutableCreationExtras
+from ._provider import ViewModelProvider, ViewModelProviderFactory, view_model_factory, view_models
+from ._store import ViewModelStore, ViewModelStoreOwner
+from ._viewmodel import ViewModel
+
+__all__ = [
+    "VIEW_MODEL_KEY",
+    "CreationExtras",
+    "CreationExtrasKey",
+    "MutableCreationExtras",
+    "ViewModel",
+    "ViewModelProvider",
+    "ViewModelProviderFactory",
+    "ViewModelStore",
+    "ViewModelStoreOwner",
+    "view_model_factory",
+    "view_models",
+]

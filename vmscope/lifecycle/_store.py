@@ -1,0 +1,210 @@
+"""ViewModelStore: keeps ViewModels by key while what owns it comes and goes; a clear of the store clears them all.
+
+Invariants
+    S1  a ViewModel leaves the store only cleared: by clear(), a put under its key, or one of another class made there.
+    S2  one construction at a time for a key, whatever provider asked; other keys are not held up by it.
+    S3  what was being made while the store was cleared is cleared with it.
+Locks
+    `ViewModelStore._lock` guards the map, the claims and the generation. `_waiting_lock` guards who waits for whose
+    construction, over all stores, and is only taken alone. Both are leaves: nothing of a caller's runs under them.
+Counterpart: androidx.lifecycle.ViewModelStore; the claims are ours, there all of this happens on the main thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from .._errors import IllegalStateError
+from .._primitives import Event, RLock, after_fork, get_ident
+from ._viewmodel import HandlerSlot, ViewModel, adopt, clear_all
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._viewmodel import ExceptionHandler
+
+
+class ViewModelStore:
+    """ViewModels by key, kept until `clear()`.
+
+    Whoever shows a screen keeps the store for as long as the screen may come back (a rebuilt window is the same
+    screen), and clears it when it is gone for good. It can be used again after that. As a context manager it is
+    cleared at the end of the block.
+
+    Args:
+        exception_handler: Called as `handler(context, exception)` for a failure in the scope of one of its
+            ViewModels that has no handler of its own. It is looked up when the failure happens: set it any time.
+
+    Threads: any, for all methods. ViewModels are cleared on the calling thread.
+    AndroidX: ViewModelStore; it has no exception handler.
+    """
+
+    def __init__(self, *, exception_handler: ExceptionHandler | None = None) -> None:
+        self._lock = RLock()
+        self._view_models: dict[str, ViewModel] = {}
+        self._claims: dict[str, Claim] = {}
+        self._generation = 0
+        self._handlers = HandlerSlot(exception_handler)
+
+    @property
+    def exception_handler(self) -> ExceptionHandler | None:
+        """Told of failures that no ViewModel of this store has a handler for; None hands them on to the default."""
+        return self._handlers.handler
+
+    @exception_handler.setter
+    def exception_handler(self, handler: ExceptionHandler | None) -> None:
+        self._handlers.handler = handler
+
+    def put(self, key: str, view_model: ViewModel) -> None:
+        """Keep `view_model` under `key`; the one that stood there is cleared, even if it is the same.
+
+        Raises:
+            TypeError: Not a string, or not a ViewModel.
+            ExceptionGroup: The clear of the old one failed; the new one is in its place all the same.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"put takes a string and a ViewModel, got {key!r} for the string")
+        if not isinstance(view_model, ViewModel):
+            raise TypeError(f"put takes a string and a ViewModel, got {view_model!r} for the ViewModel")
+        adopt(view_model, self._handlers)
+        with self._lock:
+            old = self._view_models.get(key)
+            self._view_models[key] = view_model
+        if old is not None:
+            old.clear()
+
+    def get(self, key: str) -> ViewModel | None:
+        """Return the ViewModel under `key`, None where there is none."""
+        return self._view_models.get(key)
+
+    def keys(self) -> frozenset[str]:
+        """Return the keys in use now."""
+        with self._lock:
+            return frozenset(self._view_models)
+
+    def clear(self) -> None:
+        """Clear every ViewModel, in the order in which they came, and forget them.
+
+        Raises:
+            ExceptionGroup: What the clears raised, after all were called.
+        """
+        with self._lock:
+            leaving = list(self._view_models.values())
+            self._view_models = {}
+            self._generation += 1
+        clear_all(f"clear() of {self!r}", [view_model.clear for view_model in leaving])
+
+    def __enter__(self) -> ViewModelStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def __repr__(self) -> str:
+        return f"<ViewModelStore of {len(self._view_models)}>"
+
+    # ---- for providers
+
+    def claim(self, key: str, cls: type[ViewModel]) -> ViewModel | Claim:
+        """Return the ViewModel of class `cls` under `key`, or the right to make it; wait while another makes one.
+
+        Internal: for ViewModelProvider, which ends a claim by `deliver` or `give_up`.
+        """
+        mine = Claim(key, self._generation)
+        while True:
+            with self._lock:
+                kept = self._view_models.get(key)
+                if kept is not None and isinstance(kept, cls):
+                    return kept
+                theirs = self._claims.get(key)
+                if theirs is None:
+                    mine.generation = self._generation
+                    self._claims[key] = mine
+                    return mine
+            theirs.wait()
+
+    def deliver(self, claim: Claim, view_model: ViewModel) -> None:
+        """End a claim with what was made."""
+        adopt(view_model, self._handlers)
+        with self._lock:
+            too_late = claim.generation != self._generation
+            if too_late:
+                gone: ViewModel | None = view_model  # S3: it counts as made just before the clear
+            else:
+                gone = self._view_models.get(claim.key)
+                self._view_models[claim.key] = view_model
+            self._claims.pop(claim.key, None)
+        claim.done.set()
+        if gone is not None:
+            gone.clear()
+
+    def give_up(self, claim: Claim) -> None:
+        """End a claim with nothing: who waits for it tries for itself."""
+        with self._lock:
+            self._claims.pop(claim.key, None)
+        claim.done.set()
+
+
+class Claim:
+    """The right of one thread to make the ViewModel of one key."""
+
+    __slots__ = ("done", "generation", "key", "thread")
+
+    def __init__(self, key: str, generation: int) -> None:
+        self.key = key
+        self.generation = generation
+        self.thread = get_ident()
+        self.done = Event()
+
+    def wait(self) -> None:
+        """Wait for the end of another's construction.
+
+        Raises:
+            IllegalStateError: It would wait for itself, perhaps by way of other threads.
+        """
+        here = get_ident()
+        with _waiting_lock:
+            link: Claim | None = self
+            while link is not None:
+                if link.thread == here:
+                    raise IllegalStateError(
+                        f"the ViewModel under {self.key!r} is being made, and its factory asked for it again "
+                        "(perhaps by way of another ViewModel): break the circle"
+                    )
+                link = _waiting.get(link.thread)
+            _waiting[here] = self
+        try:
+            self.done.wait()
+        finally:
+            with _waiting_lock:
+                _waiting.pop(here, None)
+
+
+_waiting: dict[int, Claim] = {}
+_waiting_lock = RLock()
+
+
+def _after_fork() -> None:
+    global _waiting_lock
+    _waiting_lock = RLock()
+    _waiting.clear()
+
+
+after_fork(_after_fork)
+
+
+@runtime_checkable
+class ViewModelStoreOwner(Protocol):
+    """Anything with a `view_model_store`: a window, a session, an app.
+
+    It keeps the store while it is rebuilt and clears it when it is gone for good.
+
+    AndroidX: ViewModelStoreOwner.
+    """
+
+    @property
+    def view_model_store(self) -> ViewModelStore:
+        """The store, the same one each time."""
+        ...

@@ -1,0 +1,384 @@
+"""ViewModel: what a screen knows and does, with a scope for its work that ends when it is cleared.
+
+Invariants
+    V1  one scope for a ViewModel, for ever, whoever asks first and when.
+    V2  once `clear()` has returned nobody sees a live scope or an unclosed closeable of it, also not by a call that
+        raced with the clear: whether it is cleared is asked under the lock that the closeables are kept under.
+    V3  everything is closed once and `on_cleared` is called once, whatever fails.
+Locks
+    `_Inside.lock` guards `cleared`, `scope`, `keyed` and `unkeyed`. Nothing a caller brings runs under it: closeables
+    are closed, handlers called and Dispatchers.Main looked up outside. Only the empty Job and scope are made under it,
+    and the lock of that Job's tree taken. `scope` is read without it: it goes from None to the one object, once.
+Counterpart: androidx.lifecycle.ViewModel, and ViewModelImpl for closing order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import BuiltinMethodType, MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeAlias, cast, overload
+
+from .._errors import CancellationException, IllegalStateError
+from .._primitives import RLock
+from ..coroutines._context import CoroutineContext, EmptyCoroutineContext
+from ..coroutines._exceptions import CoroutineExceptionHandler, report_globally
+from ..coroutines._job import Job, SupervisorJob
+from ..coroutines._main import Main, has_main
+from ..coroutines._scope import CoroutineScope, scope_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: What is told of failures: a function of (context, exception), or a CoroutineExceptionHandler.
+ExceptionHandler: TypeAlias = "Callable[[CoroutineContext, BaseException], object] | CoroutineExceptionHandler"
+
+
+class SupportsClose(Protocol):
+    """Has a `close()`."""
+
+    def close(self) -> object: ...
+
+
+class SupportsExit(Protocol):
+    """An entered context manager."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None, /
+    ) -> object: ...
+
+
+Closeable: TypeAlias = "SupportsClose | SupportsExit | CoroutineScope | Callable[[], object]"
+
+# The scope stands among the keyed closeables, at the place of its first access, as it does in AndroidX.
+_SCOPE_KEY = "vmscope.view_model_scope"
+
+
+class HandlerSlot:
+    """The exception handler of a store, shared with its ViewModels, which do not keep the store itself alive."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: ExceptionHandler | None) -> None:
+        self.handler = handler
+
+
+class _Inside:
+    """What the library keeps for a ViewModel; in a slot of its own so that a subclass's attributes never meet it."""
+
+    __slots__ = ("cleared", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.cleared = False
+        self.scope: CoroutineScope | None = None
+        self.own = True
+        self.keyed: dict[str, Any] = {}
+        self.unkeyed: dict[object, Any] = {}  # by what makes it the same one again
+        self.handlers: HandlerSlot | None = None
+
+
+class ViewModel:
+    """What a screen knows and does. Work launched in its `view_model_scope` is cancelled when it is cleared.
+
+    Whoever owns it, mostly a ViewModelStore, calls `clear()` when the screen is gone for good. A subclass that does
+    not call `super().__init__()` works all the same.
+
+    Args:
+        scope: Used as `view_model_scope` as it is, with its own dispatcher, handler and job, instead of one made at
+            the first access.
+        closeables: Closed with the ViewModel; see `add_closeable`.
+        own: Whether `clear()` cancels `scope`. False for a scope that others use, too.
+
+    Raises:
+        IllegalStateError: A scope is given after `view_model_scope` was read.
+
+    Attributes:
+        exception_handler: Called as `handler(context, exception)` for a failure of the scope that nothing else takes.
+            Set it any time, or define it as a method: it is looked up when the failure happens. None hands it on to
+            the store's, then to `default_exception_handler`, then to the route of every coroutine, which ends at
+            `threading.excepthook`. A cancellation is never a failure. An injected scope has the handler of its own
+            context instead.
+        default_exception_handler: The same for all ViewModels: `ViewModel.default_exception_handler = report`.
+
+    Threads: any, for everything here; `clear()` closes on the calling thread.
+    AndroidX: ViewModel.
+    """
+
+    exception_handler: ExceptionHandler | None = None
+    default_exception_handler: ClassVar[ExceptionHandler | None] = None
+
+    def __init__(self, scope: CoroutineScope | None = None, *closeables: Closeable, own: bool = True) -> None:
+        inside = _inside(self)
+        if scope is not None:
+            if getattr(scope, "coroutine_context", None) is None:
+                raise TypeError(f"a ViewModel takes a CoroutineScope or None, got {scope!r}")
+            with inside.lock:
+                taken = inside.scope
+                if taken is None:
+                    inside.own = own
+                    inside.keyed[_SCOPE_KEY] = scope
+                    inside.scope = scope
+            if taken is not None:
+                raise IllegalStateError(
+                    f"{_name(self)} was given a scope after its view_model_scope was read: "
+                    "call super().__init__(scope) before anything is launched"
+                )
+        for closeable in closeables:
+            self.add_closeable(closeable)
+
+    @property
+    def view_model_scope(self) -> CoroutineScope:
+        """The scope for its work: a SupervisorJob on Dispatchers.Main.immediate, cancelled by `clear()`.
+
+        Made at the first access. Where there is no main thread, coroutines run on Dispatchers.Default. After `clear()`
+        it is the same scope, cancelled: what is launched there never runs.
+
+        Kotlin: viewModelScope; asked for first after clear(), that one is another one each time.
+        """
+        inside = _inside(self)
+        scope = inside.scope  # without the lock: None, or the one there will ever be
+        return _make_scope(self, inside) if scope is None else scope
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether `clear()` was called."""
+        return _inside(self).cleared
+
+    @overload
+    def add_closeable(self, closeable: Closeable, /) -> None: ...
+    @overload
+    def add_closeable(self, key: str, closeable: Closeable, /) -> None: ...
+    def add_closeable(self, *args: Any) -> None:
+        """Have something closed when the ViewModel is cleared; at once, here, where that has happened.
+
+        Args:
+            key: `get_closeable(key)` finds it again. What stood under the key is closed.
+            closeable: Has a `close()`, is a context manager that was entered, a CoroutineScope (which is cancelled),
+                or is a function to call. Without a key the same one is kept once.
+        Raises:
+            TypeError: It is none of these.
+        """
+        if len(args) not in (1, 2):
+            raise TypeError(f"add_closeable takes a closeable, or a key and a closeable, got {len(args)} arguments")
+        closeable = args[-1]
+        _closing(closeable)
+        inside = _inside(self)
+        if len(args) == 1:
+            same = _identity(closeable)
+            with inside.lock:
+                late = inside.cleared
+                if not late:
+                    inside.unkeyed.setdefault(same, closeable)
+            if late:
+                _closing(closeable)()
+            return
+        key = args[0]
+        if not isinstance(key, str):
+            raise TypeError(f"add_closeable(key, closeable) takes a string as the key, got {key!r}")
+        if key == _SCOPE_KEY:
+            raise ValueError(f"{key!r} is the key of view_model_scope: give a scope to the constructor instead")
+        with inside.lock:
+            if inside.cleared:
+                leaving = closeable
+            else:
+                leaving = inside.keyed.get(key)
+                inside.keyed[key] = closeable
+        if leaving is not None:
+            _closing(leaving)()
+
+    def get_closeable(self, key: str) -> Any:
+        """Return what was added under `key`, closed or not; None where nothing was."""
+        return _inside(self).keyed.get(key)
+
+    def clear(self) -> None:
+        """End it: close what it has, then call `on_cleared()`. A second call, at whatever time, does nothing.
+
+        Closed are first those with a key, among them the scope, then those without, each in the order in which they
+        came. So the scope is cancelled by the time `on_cleared` is called.
+
+        Raises:
+            ExceptionGroup: What a close or `on_cleared` raised; all were called before (a BaseExceptionGroup, where
+                one of them is no Exception).
+
+        Threads: any; whoever owns the ViewModel calls it, on the main thread as a rule.
+        AndroidX: ViewModel.clear, which stops at the first failure and calls onCleared again the second time.
+        """
+        inside = _inside(self)
+        with inside.lock:
+            if inside.cleared:
+                return
+            inside.cleared = True
+            leaving = [*inside.keyed.items(), *(("", each) for each in inside.unkeyed.values())]
+            inside.unkeyed = {}  # the keyed ones stay, so that they are found, closed, and not made again
+        clear_all(f"clear() of {_name(self)}", [*(self._end_of(key, each) for key, each in leaving), self.on_cleared])
+
+    def _end_of(self, key: str, closeable: Any) -> Callable[[], object]:
+        if key != _SCOPE_KEY:
+            return _closing(closeable)
+        return (lambda: _cancel_cleared(self, closeable)) if _inside(self).own else (lambda: None)
+
+    def on_cleared(self) -> None:
+        """Called once by `clear()`, after everything was closed: override it."""
+
+    def __reduce_ex__(self, protocol: Any, /) -> NoReturn:
+        raise TypeError(
+            f"{_name(self)} cannot be pickled or copied: its scope belongs to this process. "
+            "Keep what should last in a plain object, and make a new ViewModel from that"
+        )
+
+
+# ---- inside
+
+
+def _inside(view_model: ViewModel) -> _Inside:
+    """Return what the library keeps for `view_model`, made at the first call: its __init__ may not have run."""
+    # In the instance's dictionary, not in a slot or by setattr: a slot forbids a second base with a layout of its own
+    # (QObject), and setattr may be the user's. setdefault is one step on every build.
+    own = view_model.__dict__
+    try:
+        return cast("_Inside", own["_vmscope_inside"])
+    except KeyError:
+        return cast("_Inside", own.setdefault("_vmscope_inside", _Inside()))
+
+
+def _name(view_model: ViewModel) -> str:
+    return type(view_model).__qualname__
+
+
+def adopt(view_model: ViewModel, handlers: HandlerSlot) -> None:
+    """Let failures in the scope of `view_model` find the handler of the store that it stands in."""
+    _inside(view_model).handlers = handlers
+
+
+def clear_all(what: str, ends: Iterable[Callable[[], object]]) -> None:
+    """Call every one of `ends`, then raise what they raised as one group."""
+    failures: list[BaseException] = []
+    for end in ends:
+        try:
+            end()
+        except BaseException as failure:  # noqa: BLE001  (whatever one raises, the others are still owed their call)
+            failures.append(failure)
+    if failures:
+        raise BaseExceptionGroup(f"{what} failed", failures)
+
+
+# ---- the scope
+
+
+class _LateHandler(CoroutineExceptionHandler):
+    """Looks for the handler to call when a failure happens: the ViewModel's, its store's, the default, nobody's.
+
+    It keeps the ViewModel, because a clean-up may fail after whoever owned that has let go of it. The circle, ViewModel,
+    scope, handler, ViewModel, is cut as soon as the job of the scope has ended, when nothing can fail any more.
+    """
+
+    __slots__ = ("_view_model",)
+
+    def __init__(self, view_model: ViewModel) -> None:
+        self._view_model: ViewModel | None = view_model
+
+    def handle_exception(self, context: CoroutineContext, exception: BaseException) -> None:
+        """Tell the handler of the moment."""
+        handler = self._find()
+        if handler is None:
+            report_globally(context, exception)
+        elif isinstance(handler, CoroutineExceptionHandler):
+            handler.handle_exception(context, exception)
+        else:
+            handler(context, exception)
+
+    def _find(self) -> ExceptionHandler | None:
+        view_model = self._view_model
+        if view_model is None:
+            return None
+        handler = view_model.exception_handler
+        if handler is None:
+            handlers = _inside(view_model).handlers
+            handler = None if handlers is None else handlers.handler
+        # Looked up on the class: on an instance a function would become a method.
+        return type(view_model).default_exception_handler if handler is None else handler
+
+    def forget(self, cause: BaseException | None) -> None:
+        """The job of the scope has ended."""
+        self._view_model = None
+
+    def __repr__(self) -> str:
+        return "the ViewModel's exception handler"
+
+
+class ViewModelScope(CoroutineScope):
+    """What a ViewModel makes for itself: its coroutines have the handler that looks for the one to call.
+
+    The handler is in what they inherit, not in the context of the scope itself, which holds a job and a dispatcher and
+    nothing else, as in Kotlin: no handler is *set* there.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, view_model: ViewModel, dispatcher: CoroutineContext) -> None:
+        job = SupervisorJob()
+        super().__init__(job + dispatcher)
+        handler = _LateHandler(view_model)
+        job.invoke_on_completion(handler.forget)
+        self._base = self._base + handler
+
+    def __add__(self, context: CoroutineContext) -> CoroutineScope:
+        if not isinstance(context, CoroutineContext):
+            return NotImplemented
+        return scope_of(self._base + self.coroutine_context + context)
+
+
+def _make_scope(view_model: ViewModel, inside: _Inside) -> CoroutineScope:
+    # No main thread: a program without a screen, a plain unit test. What a factory of Main's does, it does out here.
+    dispatcher = Main.immediate if has_main() else EmptyCoroutineContext
+    with inside.lock:
+        if inside.scope is None:
+            scope = ViewModelScope(view_model, dispatcher)
+            if inside.cleared:
+                _cancel_cleared(view_model, scope)
+            if inside.scope is None:  # a finalizer on this thread may have come first: the lock lets it in
+                inside.keyed[_SCOPE_KEY] = scope
+                inside.scope = scope
+        return inside.scope
+
+
+def _cancel_cleared(view_model: ViewModel, scope: CoroutineScope) -> None:
+    job = scope.coroutine_context.get(Job)
+    if job is None:
+        return  # a scope of the user's own making, without a job: nothing to cancel, as in Kotlin
+    # The words are Kotlin's; what was cleared stands in the note, in tracebacks.
+    why = CancellationException("Job was cancelled", job=job, source="clear")
+    why.add_note(f"{_name(view_model)} was cleared")
+    job.cancel(why)
+
+
+# ---- closing
+
+
+def _closing(closeable: Any) -> Callable[[], object]:
+    """Return the call that closes `closeable`.
+
+    Raises:
+        TypeError: It cannot be closed.
+    """
+    if isinstance(closeable, CoroutineScope):
+        return closeable.cancel  # not its __exit__: that waits
+    close = getattr(closeable, "close", None)
+    if callable(close):
+        return cast("Callable[[], object]", close)
+    leave = getattr(closeable, "__exit__", None)
+    if callable(leave):
+        return lambda: leave(None, None, None)
+    if callable(closeable):
+        return cast("Callable[[], object]", closeable)
+    raise TypeError(f"{closeable!r} cannot be closed: a close(), a context manager or a function is needed")
+
+
+def _identity(closeable: Any) -> object:
+    """Return what two looks at one closeable have in common: a bound method is another object at each look."""
+    # Not the closeable itself as a key: its __eq__ and __hash__ are the user's, and would run under our lock.
+    if isinstance(closeable, MethodType):
+        return id(closeable.__self__), id(closeable.__func__)
+    if isinstance(closeable, BuiltinMethodType):
+        return id(closeable.__self__), closeable.__name__
+    return id(closeable)

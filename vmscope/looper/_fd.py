@@ -1,0 +1,143 @@
+"""Descriptors beside messages: the bell of a queue that also has files and sockets to watch.
+
+Such a queue sleeps in a selector. A ring is one byte in a socket pair, which a signal handler may send as well.
+Locks
+    `_lock` guards the table of listeners. The selector itself is the consumer's alone: others change the table, ring,
+    and the consumer brings the selector up to date before it sleeps.
+Counterpart: android.os.MessageQueue.addOnFileDescriptorEventListener.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from typing import TYPE_CHECKING, Any
+
+from .._primitives import Empty, RLock, report_uncaught
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVENT_INPUT, EVENT_OUTPUT, EVENT_ERROR = 1, 2, 4
+
+
+class FdPoller:
+    """Has the face of the plain bell, `put` and `get`, and calls listeners."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._wanted: dict[int, tuple[int, Callable[[Any, int], int | None], Any]] = {}
+        self._stale = True
+        self._selector = selectors.DefaultSelector()
+        self._known: dict[int, int] = {}
+        self._hear, self._say = socket.socketpair()
+        self._hear.setblocking(False)
+        self._say.setblocking(False)
+        self._selector.register(self._hear, selectors.EVENT_READ)
+        self._ready: list[tuple[int, int]] = []
+
+    # ---- any thread
+
+    def put(self, _: None) -> None:
+        try:
+            self._say.send(b"\0")
+        except (BlockingIOError, OSError):  # full: the sleeper wakes anyway; closed: there is none
+            pass
+
+    def listen(self, fd: Any, events: int, listener: Callable[[Any, int], int | None]) -> None:
+        number = fd if isinstance(fd, int) else fd.fileno()
+        if number < 0:
+            raise ValueError(f"listen to {fd!r}: it is closed, or no descriptor")
+        if events & ~(EVENT_INPUT | EVENT_OUTPUT | EVENT_ERROR):
+            raise ValueError(f"listen to {fd!r} for {events!r}: only EVENT_INPUT, EVENT_OUTPUT and EVENT_ERROR make sense")
+        with self._lock:
+            if events:
+                self._wanted[number] = (events, listener, fd)
+            else:
+                self._wanted.pop(number, None)
+            self._stale = True
+
+    def forget(self, fd: Any) -> None:
+        with self._lock:
+            numbers = [fd] if isinstance(fd, int) else [known for known, entry in self._wanted.items() if entry[2] is fd]
+            for number in numbers:
+                self._wanted.pop(number, None)
+            self._stale = True
+
+    # ---- the consumer
+
+    def get(self, _: bool, timeout: float | None) -> None:
+        if not self._select(timeout):
+            raise Empty
+
+    def poll(self) -> None:
+        """Call the listeners of what is ready, without waiting for more."""
+        self._select(0)
+        ready, self._ready = self._ready, []
+        for number, events in ready:
+            with self._lock:
+                entry = self._wanted.get(number)
+            if entry is None:
+                continue
+            wanted, listener, fd = entry
+            events &= wanted | EVENT_ERROR
+            if not events:
+                continue
+            try:
+                answer = listener(fd, events)
+            except Exception as failure:
+                report_uncaught(failure)
+                answer = 0
+            if answer is not None:
+                with self._lock:
+                    if self._wanted.get(number) is entry:  # else it was replaced meanwhile
+                        self.listen(fd if answer else number, answer, listener)
+
+    def _select(self, timeout: float | None) -> bool:
+        if self._stale:
+            self._update()
+        found = False
+        for key, mask in self._selector.select(timeout):
+            found = True
+            if key.fileobj is self._hear:
+                try:
+                    self._hear.recv(4096)
+                except (BlockingIOError, OSError):
+                    pass
+            else:
+                events = (EVENT_INPUT if mask & selectors.EVENT_READ else 0) | (
+                    EVENT_OUTPUT if mask & selectors.EVENT_WRITE else 0
+                )
+                self._ready.append((key.fd, events))
+        return found
+
+    def _update(self) -> None:
+        with self._lock:
+            self._stale = False
+            wanted = {number: entry[0] for number, entry in self._wanted.items()}
+        for number in [known for known in self._known if self._known[known] != wanted.get(known)]:
+            del self._known[number]
+            try:
+                self._selector.unregister(number)
+            except (KeyError, ValueError, OSError):  # closed in the meantime
+                pass
+        for number, events in wanted.items():
+            if number not in self._known:
+                mask = (selectors.EVENT_WRITE if events & EVENT_OUTPUT else 0) | (
+                    selectors.EVENT_READ if events & (EVENT_INPUT | EVENT_ERROR) else 0
+                )
+                try:
+                    self._selector.register(number, mask)
+                except (ValueError, OSError) as failure:  # closed in the meantime
+                    report_uncaught(failure)
+                    self.forget(number)
+                else:
+                    self._known[number] = events
+
+    def close(self) -> None:
+        self._selector.close()
+        self._hear.close()
+        self._say.close()
+
+    def __del__(self) -> None:
+        self.close()
