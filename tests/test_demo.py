@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 from typing import IO, Any
@@ -49,7 +50,7 @@ def story() -> dict[str, Any]:
     return told
 
 
-def evidence(**changed: object) -> Evidence:
+def evidence(**changed: Any) -> Evidence:
     """What a story sees that goes as it should, but for what is changed."""
     good = Evidence(
         begun_at_once=["users", "notifications", "messages", "feed"],
@@ -167,7 +168,7 @@ def test_events_name_thread_and_coroutine(story: dict[str, Any]) -> None:
         ({"reader_lost": False}, "connection close"),
     ],
 )
-def test_a_story_that_goes_wrong_fails_the_check_that_says_so(wrong: dict[str, object], claim: str) -> None:
+def test_a_story_that_goes_wrong_fails_the_check_that_says_so(wrong: dict[str, Any], claim: str) -> None:
     checks = examine(evidence(**wrong), list(CLEAN_UPS))
 
     failed = [check.claim for check in checks if not check.holds]
@@ -224,3 +225,29 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback() -> None:
     with process.stderr as errors:
         assert errors.read() == ""
     assert process.wait(30) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal to another process")
+def test_control_c_in_the_middle_cleans_up_and_says_130() -> None:
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # also under a shell's `&`
+        "from vmscope.__main__ import main; sys.exit(main(['demo']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "asks for older posts" in line:
+            break
+
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (130, "")
+    assert "finally: the spinner is taken away" in rest
+    assert "hold. It took" not in rest

@@ -13,7 +13,14 @@ import pytest
 
 ORDER = """
     _errors _clock _primitives
-    looper._message looper._queue looper._looper looper._handler
+    looper._fd looper._message looper._queue looper._looper looper._executor looper._handler looper._handler_thread
+    looper._test_looper
+    coroutines._context coroutines._exceptions coroutines._suspend coroutines._job coroutines._deferred
+    coroutines._dispatcher coroutines._pool coroutines._timer coroutines._executor coroutines._main
+    coroutines._dispatchers coroutines._coroutine coroutines._scope coroutines._time coroutines._builders
+    lifecycle._extras lifecycle._viewmodel lifecycle._store lifecycle._provider
+    debug._tree
+    demo._timeline demo._server demo._screen demo._checks demo._table demo._report demo._story __main__
 """.split()
 ROOT = pathlib.Path(__file__).parent.parent / "vmscope"
 # Loaded on first use, by a function, because not every program needs it: the only ways down.

@@ -10,6 +10,7 @@ from typing import Any
 
 import vmscope
 from vmscope import CoroutineScope, CoroutineStart, DeferredCancelledError, suspend
+from vmscope._errors import TimeoutCancellationException
 
 __all__ = ["b_async", "b_await", "b_await_all", "b_launch", "b_now", "b_with_timeout", "b_with_timeout_or_none"]
 
@@ -17,7 +18,9 @@ __all__ = ["b_async", "b_await", "b_await_all", "b_launch", "b_now", "b_with_tim
 def _of_reference(exception: BaseException) -> BaseException:
     """The cancellation that the reference would have thrown in place of `exception`."""
     cause = exception.__cause__
-    return cause if isinstance(cause, vmscope.CancellationException) else exception
+    if isinstance(cause, vmscope.CancellationException):
+        return cause
+    return TimeoutCancellationException(str(exception)) if isinstance(exception, TimeoutError) else exception
 
 
 @suspend

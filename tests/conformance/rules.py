@@ -18,6 +18,7 @@ EXCEPTION_NAMES = {
     "RuntimeError": "RuntimeException",  # Python's name
     "ZeroDivisionError": "ArithmeticException",  # Python's name
     "IndexError": "IndexOutOfBoundsException",  # Python's name
+    "NotImplementedError": "UnsupportedOperationException",  # Python's name
     "KeyError": "NoSuchElementException",  # Python's name
     "LookupError": "NoSuchElementException",  # Python's name
     "NoSuchElementError": "NoSuchElementException",  # ours; Python's habit is ...Error
@@ -28,7 +29,7 @@ EXCEPTION_NAMES = {
     "KeyboardInterrupt": "InterruptedException",  # what interrupts a blocking call in Python
 }
 
-_JOB_CLASS = r"\w*(?:Coroutine|JobImpl|Job|Deferred|DeferredImpl)"
+_JOB_CLASS = r"\w*(?:Coroutine|Frame|JobImpl|Job|Deferred|DeferredImpl)"
 
 #: (pattern, replacement), in order, each under its reason.
 PATTERNS: list[tuple[re.Pattern[str], str]] = [
@@ -36,8 +37,18 @@ PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\b(?:JobCancellationException|ChildCancelledException)\b"), "CancellationException"),
     # "StandaloneCoroutine was cancelled": the first word names an implementation class, ours have other names.
     (re.compile(rf"\b{_JOB_CLASS}\b(?= (?:was cancelled|is cancelling|has completed normally))"), "*"),
+    # The name of a class alone: JobImpl there is Job here.
+    (re.compile(r"\b(\w*Job)Impl\b"), r"\1"),
+    # Ours name the object that a refused call was made on, after a colon.
+    (re.compile(r": <[^<>]*>(?=\)$)"), ""),
+    # Python's repr of an element quotes a string.
+    (re.compile(r"\bCoroutineName\('([^']*)'\)"), r"CoroutineName(\1)"),
+    # What a continuation was resumed with again: an object of the JVM library there; ours says what to do after it.
+    (re.compile(r"(?<=Already resumed, but proposed with update ).*(?=\)$)"), "*"),
+    # A message that names the function.
+    (re.compile(r"\binvokeOnCancellation handler\b"), "invoke_on_cancellation handler"),
     # The message of a timeout gives milliseconds there and seconds here; which timeout it was is told by the trace.
-    (re.compile(r"(?i)\btimed out (?:after|waiting for) [\w.µ ]*(?=\))"), "Timed out"),
+    (re.compile(r"\bTimed out (?:after|waiting for)[^()]*"), "Timed out"),
     # Unit and null are one value, None, in Python.
     (re.compile(r"(?<=-> )Unit$"), "null"),
     # Python spells the three constants with a capital.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
@@ -102,7 +101,7 @@ def test_what_is_no_block_is_refused_by_the_suspending_builders(builder: Callabl
     async def body() -> None:
         with pytest.raises(TypeError, match=r"block|callable|function") as refusal:
             await builder(thing)
-        assert repr(thing) in str(refusal.value)
+        assert thing is None or repr(thing) in str(refusal.value)
 
     run_blocking(body)
 
@@ -127,7 +126,7 @@ def test_arguments_beside_a_ready_made_coroutine_are_refused() -> None:
 
     made = body()
     with pytest.raises(TypeError, match="argument"):
-        run_blocking(made, 1)
+        run_blocking(made, 1)  # type: ignore[call-overload]
     made.close()
 
 
@@ -188,7 +187,7 @@ def test_a_second_resume_is_refused(suspending: Callable[..., Any]) -> None:
 def test_a_second_resume_after_the_suspension_is_refused() -> None:
     kept: list[Any] = []
 
-    async def body() -> int:
+    async def body() -> Any:
         job = current_scope().async_(suspend_cancellable_coroutine, kept.append)
         await yield_()
         kept[0].resume(1)
@@ -234,7 +233,7 @@ def test_a_bare_yield_is_refused(value: Any) -> None:
     def body() -> Generator[Any, Any, None]:
         yield value
 
-    with pytest.raises(TypeError, match="yield"):
+    with pytest.raises(TypeError, match=r"yield|waited for"):
         run_blocking(body)
 
 
@@ -289,7 +288,6 @@ def test_a_suspending_call_that_is_dropped_warns_and_says_how_to_write_it(
 ) -> None:
     with pytest.warns(VmScopeWarning, match=rf"{name}\(.*(yield from|await)"):
         function()
-        gc.collect()
 
 
 def test_a_suspending_call_that_is_awaited_twice_is_refused() -> None:
@@ -336,13 +334,15 @@ def test_loop_without_prepare_says_to_prepare() -> None:
         on_a_new_thread(Looper.loop)
 
 
-def test_loop_of_another_threads_looper_is_refused() -> None:
+def test_another_threads_looper_is_not_run_here() -> None:
     with HandlerThread("other") as other:
         looper = other.looper
         assert looper is not None
 
-        with pytest.raises(RuntimeError, match="other"):
+        with pytest.raises(RuntimeError, match="only its own thread"):
             looper.pump()
+        with pytest.raises(RuntimeError, match="looper"):
+            on_a_new_thread(looper.loop)
 
 
 def test_a_handler_without_a_looper_names_the_thread() -> None:

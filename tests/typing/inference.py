@@ -3,6 +3,8 @@
 A line that must be refused carries an ignore, and an ignore that is not needed is an error itself.
 """
 
+# pyright: strict
+
 from __future__ import annotations
 
 from collections.abc import Generator
@@ -109,15 +111,16 @@ def outside(context: CoroutineContext, looper: Looper) -> None:
     assert_type(context[Job], Job | None)
     assert_type(context[CoroutineName], CoroutineName | None)
     assert_type(Dispatchers.IO + CoroutineName("a"), CoroutineContext)
-    assert_type(Dispatchers.Main, CoroutineDispatcher)
+    main: CoroutineDispatcher = Dispatchers.Main.immediate
+    assert_type(main.limited_parallelism(1), CoroutineDispatcher)
     assert_type(CompletableDeferred(1), CompletableDeferred[int])
     assert_type(current_job(), Job)
     assert_type(Handler(looper).post(lambda: None), bool)
-    assert_type(HandlerThread("a").looper, Looper)
+    assert_type(HandlerThread("a").looper, Looper | None)
     assert_type(ViewModelProvider(ViewModelStore())[Feed], Feed)
 
 
 def refused(scope: CoroutineScope) -> None:
-    scope.launch(native, "one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    scope.async_(blocking)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    scope.launch(native)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    scope.launch(native, "one")  # type: ignore[arg-type]
+    scope.async_(blocking)  # type: ignore[call-arg, arg-type]
+    scope.launch(native)  # type: ignore[arg-type, call-arg]

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, overload
 
 from .._errors import CancellationException, IllegalStateError
-from .._primitives import current_thread
+from .._primitives import current_thread, get_ident
 from ..looper._looper import Looper, take_ctrl_c
 from ..looper._queue import MessageQueue
 from ._context import CoroutineContext, EmptyCoroutineContext, checked_context
 from ._coroutine import (
     Coroutine,
     DeferredCoroutine,
-    Frame,
+    ScopeCoroutine,
     FrameWait,
     Hop,
     HopBack,
@@ -149,16 +149,16 @@ def _with_context(context: CoroutineContext, block: Callable[..., Any], args: tu
     old = coroutine._dispatcher
     new = context.get(CoroutineDispatcher)
     if new is None or new is old or new == old:
-        frame = make_frame(Frame, parent, base, old)
+        frame = make_frame(ScopeCoroutine, parent, base, old)
         elements = thread_elements(base)
         if elements is None and coroutine._elements is None:
             return (yield from in_frame(frame, block, args))
         return (yield from _with_elements(coroutine, elements, frame, block, args))
-    return (yield from _elsewhere(coroutine, make_frame(Frame, parent, base, new), block, args))
+    return (yield from _elsewhere(coroutine, make_frame(ScopeCoroutine, parent, base, new), block, args))
 
 
 def _with_elements(
-    coroutine: Coroutine, elements: Any, frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]
+    coroutine: Coroutine, elements: Any, frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]
 ) -> Generator[Any, Any, Any]:
     """The same dispatcher, other elements on the thread."""
     olds = coroutine._elements
@@ -174,7 +174,7 @@ def _with_elements(
     return value
 
 
-def _elsewhere(coroutine: Coroutine, frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     """Move the coroutine to the dispatcher of `frame`, run the block there, and move back."""
     old, outer, elements = coroutine._dispatcher, coroutine._frame, coroutine._elements
     outer_straight = coroutine._straight
@@ -183,7 +183,7 @@ def _elsewhere(coroutine: Coroutine, frame: Frame, block: Callable[..., Any], ar
     coroutine._dispatcher = frame._dispatcher
     try:
         try:
-            in_place = yield from Hop(thread_elements(frame._base))
+            in_place = yield from Hop(thread_elements(frame._base), frame)
         except GeneratorExit:
             raise
         except BaseException as cancelled:  # noqa: BLE001  (before it began)
@@ -205,7 +205,7 @@ def _elsewhere(coroutine: Coroutine, frame: Frame, block: Callable[..., Any], ar
         return (yield from FrameWait(frame))
     if straight:  # it never left its step: no dispatch back, and no look at the cancellation
         return outcome(frame, value, error, straight)
-    return (yield from HopBack(elements, value, frame._cause))
+    return (yield from HopBack(elements, frame, value))
 
 
 @overload
@@ -365,11 +365,16 @@ class BlockingLoop(CoroutineDispatcher):
 class BlockingCoroutine(Coroutine):
     """Made by run_blocking and run_main: its outcome is theirs, and cancels nobody."""
 
-    __slots__ = ("_wake",)
+    __slots__ = ("_waiting", "_wake")
     _scoped = True
 
+    def _finish(self, value: Any, error: BaseException | None) -> None:
+        super()._finish(value, error)
+        self._after_completion()
+
     def _after_completion(self) -> None:
-        self._wake()
+        if self._state >= COMPLETED and get_ident() != self._waiting:  # the waiting thread itself asks after each item
+            self._wake()
 
 
 @overload
@@ -419,10 +424,11 @@ def run_blocking(block: Any, *args: Any, context: CoroutineContext = EmptyCorout
         coroutine._resume(None, None, RETURNING, None)
         _run_to_end(coroutine, queue.run_until)
     finally:
-        restore()
+        if shared is None:  # what else was queued here and is due, still runs; what comes later runs on IO, cancelled
+            queue.quit(safely=True)
+            queue.run_until()
         here.events = shared
-        if shared is None:
-            queue.quit()
+        restore()
     return _value_of(coroutine)
 
 
@@ -436,6 +442,7 @@ def _blocking(
 ) -> BlockingCoroutine:
     coroutine = object.__new__(BlockingCoroutine)
     coroutine._wake = wake
+    coroutine._waiting = get_ident()
     coroutine._init_coroutine(context.get(Job), context.minus_key(Job), dispatcher, ACTIVE, block, args)
     return coroutine
 

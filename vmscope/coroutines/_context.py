@@ -69,6 +69,7 @@ class ContextElement(CoroutineContext):
 
     __slots__ = ()
     key: ClassVar[type]
+    _stands_last: ClassVar[bool] = False  # a dispatcher is the last element of each context
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -110,7 +111,15 @@ def join(left: CoroutineContext, right: CoroutineContext) -> CoroutineContext:
         return left
     if left is EmptyCoroutineContext:
         return right
-    return _of({**left._entries(), **right._entries()})
+    added = right._entries()
+    entries = {key: element for key, element in left._entries().items() if key not in added}
+    entries.update(added)
+    for key, element in entries.items():
+        if element._stands_last and len(entries) > 1:
+            del entries[key]
+            entries[key] = element
+            break
+    return _of(entries)
 
 
 def _of(elements: dict[type, ContextElement]) -> CoroutineContext:

@@ -61,6 +61,13 @@ def needed(what: str) -> Coroutine:
     return coroutine
 
 
+def full_context(base: CoroutineContext, dispatcher: CoroutineDispatcher, job: Job) -> CoroutineContext:
+    """Return the context that code sees: what was given, a dispatcher in any case, and the job."""
+    if CoroutineDispatcher not in base:
+        base = base + dispatcher
+    return base + job
+
+
 class Coroutine(Job):
     """What launch, async_ and run_blocking make. Users see it as a Job."""
 
@@ -100,7 +107,7 @@ class Coroutine(Job):
     @property
     def coroutine_context(self) -> CoroutineContext:
         """Everything it was launched with, its dispatcher and itself as the Job."""
-        return self._base + self
+        return full_context(self._base, self._dispatcher, self)
 
     def _title(self) -> str:
         name = self._base.get(CoroutineName)
@@ -213,11 +220,15 @@ class Coroutine(Job):
         try:
             if callable(block):
                 value = self._enter(block, args)
-                generator = None if value is None else iterate(value)
             else:
+                value = block
                 self._context.run(current.set, self)
-                value = None
-                generator = iterate(block)
+            if value is None:
+                generator = None
+            elif type(value) is types.CoroutineType:
+                generator = value
+            else:
+                generator = iterate(value)
         except StopIteration as stop:
             self._finish(None, _stopped(stop))
             return
@@ -449,26 +460,28 @@ class DeferredCoroutine(Coroutine, Deferred[T]):
         return False
 
 
-class Frame(Job):
+class ScopeCoroutine(Job):
     """A block inside a coroutine, `coroutine_scope` and its kin: a job whose body is part of that coroutine's generator.
 
     Its failure is raised where the block was called and cancels nobody else.
     Kotlin: ScopeCoroutine.
     """
 
-    __slots__ = ("_base", "_dispatcher", "_waits")
+    __slots__ = ("_base", "_dispatcher", "_early", "_waits")
     _scoped = True
+    _early: Any  # in with_context: None, what the block left for a caller that had not gone yet, or _LEFT
 
     def _init_frame(self, parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> None:
         self._base = base
         self._dispatcher = dispatcher
+        self._early = None
         self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
         self._init_job(parent, ACTIVE)
 
     @property
     def coroutine_context(self) -> CoroutineContext:
         """The context inside the block."""
-        return self._base + self
+        return full_context(self._base, self._dispatcher, self)
 
     def _handler_failed(self, error: BaseException) -> None:
         handle_coroutine_exception(self.coroutine_context, error)
@@ -485,14 +498,14 @@ class Frame(Job):
         return False
 
 
-def make_frame(kind: type[Frame], parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> Frame:
+def make_frame(kind: type[ScopeCoroutine], parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> ScopeCoroutine:
     """Make a frame of `kind`. (Job's own constructor takes a parent alone.)"""
     frame = object.__new__(kind)
     frame._init_frame(parent, base, dispatcher)
     return frame
 
 
-class SupervisorFrame(Frame):
+class SupervisorCoroutine(ScopeCoroutine):
     """The block of supervisor_scope."""
 
     __slots__ = ()
@@ -504,7 +517,7 @@ class FrameWait(Suspension[Any]):
 
     __slots__ = ("_frame",)
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: ScopeCoroutine) -> None:
         self._begun = False
         self._frame = frame
 
@@ -540,29 +553,70 @@ class Switch(_Move):
 
 
 class Hop(_Move):
-    """Go on under the dispatcher that was just set: how `with_context` enters another. True: it is in place."""
+    """Go on under the dispatcher that was just set: how `with_context` enters another. True: it is in place.
 
-    __slots__ = ()
+    The block may be over before the dispatcher's `dispatch` has returned. Then the caller goes on as if it had never
+    suspended: whoever comes second, the caller or HopBack, finds what the other left under the lock.
+    """
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, frame: ScopeCoroutine) -> None:
+        self._begun = False
+        self._elements = elements
+        self._frame = frame
 
     def _start(self, coroutine: Any) -> object:
-        coroutine._elements = self._elements
-        return hop(coroutine, None, None, True)
+        frame = self._frame
+        before, coroutine._elements = coroutine._elements, self._elements
+        answer = hop(coroutine, None, None, True)
+        if answer is not SUSPENDED:
+            frame._early = _LEFT
+            return answer
+        with frame._lock:
+            early = frame._early
+            frame._early = _LEFT
+        if early is None:
+            return SUSPENDED
+        coroutine._elements = before
+        if early.error is not None:
+            raise early.error
+        return early.value
 
 
 class HopBack(_Move):
-    """Go on under the dispatcher that was just put back, with the outcome of the block."""
+    """Go on under the dispatcher that was just put back, with the outcome of the block of `frame`."""
 
-    __slots__ = ("_error", "_value")
+    __slots__ = ("_frame", "_value")
 
-    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, value: Any, error: BaseException | None) -> None:
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, frame: ScopeCoroutine, value: Any) -> None:
         self._begun = False
         self._elements = elements
+        self._frame = frame
         self._value = value
-        self._error = error
 
     def _start(self, coroutine: Any) -> object:
+        frame = self._frame
+        error = frame._cause
+        with frame._lock:
+            if frame._early is None:
+                frame._early = _Early(self._value, error)
+                return SUSPENDED
         coroutine._elements = self._elements
-        return hop(coroutine, self._value, self._error, self._value)
+        return hop(coroutine, self._value, error, self._value)
+
+
+class _Early:
+    """The outcome of a block that was over before its caller had left."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any, error: BaseException | None) -> None:
+        self.value = value
+        self.error = error
+
+
+_LEFT: Any = object()
 
 
 class Release(_Move):

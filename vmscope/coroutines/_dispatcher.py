@@ -71,6 +71,7 @@ class CoroutineDispatcher(ContextElement):
 
     __slots__ = ("__weakref__",)
     key: ClassVar[type]
+    _stands_last = True
     _parallelism: ClassVar[int | None] = None
     _resumes_timers_in_place = False  # its timers fire on its own thread: a delay goes on in the timer's own turn
 

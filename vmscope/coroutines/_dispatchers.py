@@ -118,7 +118,7 @@ class ThreadPoolDispatcher(CoroutineDispatcher):
 
 
 def new_single_thread_context(name: str) -> ThreadPoolDispatcher:
-    """Make a dispatcher with one thread of its own, `name-1`; `close()` ends it.
+    """Make a dispatcher with one thread of its own, called `name`; `close()` ends it.
 
     Kotlin: newSingleThreadContext.
     """

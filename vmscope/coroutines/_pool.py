@@ -39,7 +39,7 @@ class Pool(CoroutineDispatcher):
     """Threads on demand, as many as there are tasks at once.
 
     Args:
-        name: Threads are called `name-1`, `name-2`...
+        name: Threads are called `name-1`, `name-2`..., a single one `name`.
         most: Never more threads than this; None for no bound of its own.
         keep_alive: Seconds that a thread without work stays; None for ever.
     """
@@ -80,7 +80,7 @@ class Pool(CoroutineDispatcher):
             self._waiting += 1
             self._count += 1
             self._made += 1
-            name = f"{self._name}-{self._made}"
+            name = self._name if self._most == 1 else f"{self._name}-{self._made}"
         self._add_thread(name)
 
     def _needs_dispatch(self, coroutine: Any) -> bool:

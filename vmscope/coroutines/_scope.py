@@ -17,10 +17,10 @@ from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, ch
 from ._coroutine import (
     Coroutine,
     DeferredCoroutine,
-    Frame,
+    ScopeCoroutine,
     FrameWait,
     StandaloneCoroutine,
-    SupervisorFrame,
+    SupervisorCoroutine,
     make_frame,
     needed,
     running,
@@ -325,7 +325,7 @@ GlobalScope: CoroutineScope = _GlobalScope()
 # -- blocks inside a coroutine
 
 
-def in_frame(frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def in_frame(frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     """Run `block` with `frame` as the innermost of the running coroutine; its outcome, once its children have ended."""
     coroutine = needed("a suspending function")
     outer = coroutine._frame
@@ -345,7 +345,7 @@ def in_frame(frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]) -> 
 
 
 def run_block(
-    frame: Frame, block: Callable[..., Any], args: tuple[Any, ...]
+    frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]
 ) -> Generator[Any, Any, tuple[Any, BaseException | None]]:
     """Run `block` to its end: its value, or what it raised."""
     try:
@@ -361,7 +361,7 @@ def run_block(
     return value, None
 
 
-def outcome(frame: Frame, value: Any, raised: BaseException | None, straight: bool) -> Any:
+def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, straight: bool) -> Any:
     """Return the value of a frame that has ended, or raise what it ended with.
 
     `straight`: the block never suspended. Then its own timeout came too late to be seen by it.
@@ -376,7 +376,7 @@ def outcome(frame: Frame, value: Any, raised: BaseException | None, straight: bo
     raise error
 
 
-def new_frame(kind: type[Frame], coroutine: Coroutine) -> Frame:
+def new_frame(kind: type[ScopeCoroutine], coroutine: Coroutine) -> ScopeCoroutine:
     """Make a frame below the innermost one of `coroutine`, in the same context."""
     outer = coroutine._frame
     return make_frame(kind, outer, outer._base, coroutine._dispatcher)
@@ -387,7 +387,7 @@ class ScopeBlock(Call[T]):
 
     __slots__ = ("_coroutine", "_frame", "_outer")
 
-    def __init__(self, name: str, kind: type[Frame], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
+    def __init__(self, name: str, kind: type[ScopeCoroutine], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
         if block is not None and not callable(block):
             raise TypeError(f"{name}() takes a block (a function with its arguments), got {block!r}")
         super().__init__(name, _scoped, (kind, block, args))
@@ -402,7 +402,7 @@ class ScopeBlock(Call[T]):
         self._frame = coroutine._frame = self._new_frame(coroutine)
         return scope_of(self._frame.coroutine_context)
 
-    def _new_frame(self, coroutine: Coroutine) -> Frame:
+    def _new_frame(self, coroutine: Coroutine) -> ScopeCoroutine:
         return new_frame(self._args[0], coroutine)
 
     async def __aexit__(
@@ -421,7 +421,7 @@ class ScopeBlock(Call[T]):
         return None
 
 
-def _scoped(kind: type[Frame], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _scoped(kind: type[ScopeCoroutine], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     if block is None:
         raise TypeError("coroutine_scope() and supervisor_scope() take a block, or stand in `async with`")
     return (yield from in_frame(new_frame(kind, needed("coroutine_scope")), block, args))
@@ -451,7 +451,7 @@ def coroutine_scope(block: Any = None, *args: Any) -> ScopeBlock[Any]:
     Threads: called in a coroutine.
     Kotlin: coroutineScope.
     """
-    return ScopeBlock("coroutine_scope", Frame, block, args)
+    return ScopeBlock("coroutine_scope", ScopeCoroutine, block, args)
 
 
 @overload
@@ -468,7 +468,7 @@ def supervisor_scope(block: Any = None, *args: Any) -> ScopeBlock[Any]:
     The block itself is not supervised: what it raises cancels the children and is raised here.
     Kotlin: supervisorScope.
     """
-    return ScopeBlock("supervisor_scope", SupervisorFrame, block, args)
+    return ScopeBlock("supervisor_scope", SupervisorCoroutine, block, args)
 
 
 def non_cancellable_join(job: Job) -> Suspending[None]:
@@ -478,7 +478,7 @@ def non_cancellable_join(job: Job) -> Suspending[None]:
 
 def _join_shielded(job: Job) -> Generator[Any, Any, None]:
     coroutine = needed("join")
-    frame = make_frame(Frame, NonCancellable, coroutine._frame._base, coroutine._dispatcher)
+    frame = make_frame(ScopeCoroutine, NonCancellable, coroutine._frame._base, coroutine._dispatcher)
     yield from in_frame(frame, job.join, ())
 
 

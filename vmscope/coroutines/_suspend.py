@@ -301,7 +301,7 @@ class CancellableContinuation(Continuation[T]):
             IllegalStateError: It was resumed before. After a cancellation the first resume is ignored.
         """
         if not self._settle(value, None, on_cancellation):
-            raise IllegalStateError(f"Already resumed, but proposed with update {value!r}: resume a continuation once")
+            raise IllegalStateError(f"Already resumed, but proposed with update {value!r}")
 
     def resume_with_exception(self, exception: BaseException) -> None:
         """Let the suspending call raise `exception`.
@@ -312,7 +312,7 @@ class CancellableContinuation(Continuation[T]):
         if not isinstance(exception, BaseException):
             raise TypeError(f"resume_with_exception takes an exception, got {exception!r}")
         if not self._settle(None, exception, None):
-            raise IllegalStateError(f"Already resumed, but proposed with update {exception!r}: resume a continuation once")
+            raise IllegalStateError(f"Already resumed, but proposed with update {exception!r}")
 
     def try_resume(self, value: T = cast("Any", None), on_cancellation: Callable[[T], object] | None = None) -> bool:
         """Resume if nobody has: for races between several who could.

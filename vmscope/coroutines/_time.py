@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._errors import TimeoutCancellationException
 from ._context import CoroutineName
-from ._coroutine import Coroutine, Frame, needed
+from ._coroutine import Coroutine, ScopeCoroutine, needed
 from ._job import cancel_tree
 from ._scope import ScopeBlock, in_frame
 from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension
@@ -148,7 +148,13 @@ def await_cancellation() -> Suspending[None]:
     return wait
 
 
-class TimeoutFrame(Frame):
+def _timed_out_immediately() -> TimeoutError:
+    error = TimeoutError("Timed out immediately")
+    error.__cause__ = TimeoutCancellationException("Timed out immediately")
+    return error
+
+
+class TimeoutCoroutine(ScopeCoroutine):
     """The block of a timeout."""
 
     __slots__ = ("_queue", "_seconds", "_timer")
@@ -183,9 +189,9 @@ class TimeoutFrame(Frame):
         super()._after_completion()
 
 
-def timeout_frame(coroutine: Coroutine, seconds: float) -> TimeoutFrame:
+def timeout_frame(coroutine: Coroutine, seconds: float) -> TimeoutCoroutine:
     """Make the frame of a timeout, and start its time."""
-    frame = object.__new__(TimeoutFrame)
+    frame = object.__new__(TimeoutCoroutine)
     frame._begin_timeout(coroutine, seconds)
     return frame
 
@@ -197,7 +203,7 @@ class _Timer:
     asynchronous = True
     when: float
 
-    def __init__(self, frame: TimeoutFrame) -> None:
+    def __init__(self, frame: TimeoutCoroutine) -> None:
         self._frame = frame
         self.removed = False
 
@@ -220,9 +226,9 @@ class TimeoutBlock(ScopeBlock[T]):
         Call.__init__(self, "with_timeout", _timed, (seconds, block, args))
         self._seconds = seconds
 
-    def _new_frame(self, coroutine: Coroutine) -> Frame:
+    def _new_frame(self, coroutine: Coroutine) -> ScopeCoroutine:
         if self._seconds <= 0:
-            raise TimeoutError("Timed out immediately")
+            raise _timed_out_immediately()
         return timeout_frame(coroutine, self._seconds)
 
     async def __aexit__(
@@ -239,7 +245,7 @@ class TimeoutBlock(ScopeBlock[T]):
 
     def _raise_own(self, timeout: TimeoutCancellationException) -> None:
         frame = self._frame
-        assert isinstance(frame, TimeoutFrame)
+        assert isinstance(frame, TimeoutCoroutine)
         if frame.timed_out(timeout):
             raise TimeoutError(timeout.message) from timeout
 
@@ -248,7 +254,7 @@ def _timed(seconds: float, block: Callable[..., Any] | None, args: tuple[Any, ..
     if block is None:
         raise TypeError("with_timeout(seconds) takes a block, or stands in `async with`")
     if seconds <= 0:
-        raise TimeoutError("Timed out immediately")
+        raise _timed_out_immediately()
     frame = timeout_frame(needed("with_timeout"), seconds)
     try:
         return (yield from in_frame(frame, block, args))

@@ -23,7 +23,7 @@ class Evidence(NamedTuple):
     in_database: dict[str, int]
     failures: list[tuple[str, BaseException]]  # what reached the handler
     wrong_threads: list[str]
-    loading: int  # coroutines of the slow load, with its children
+    loading: int  # the job of the slow load, with those below it
     active_before: int
     cancelled_after: int
     scope_is_active: bool
@@ -42,7 +42,7 @@ def examine(seen: Evidence, lines: list[str]) -> list[Check]:
         Check(
             "one failed and the other three filled in",
             seen.filled == {**seen.in_database, "feed": FEED_FIRST},
-            ", ".join(f"{count} {pane}" for pane, count in seen.filled.items()),
+            ", ".join(f"{seen.filled[pane]} {pane}" for pane in PANES if pane in seen.filled),
         ),
         Check(
             "the failure reached the handler, once",
@@ -57,7 +57,7 @@ def examine(seen: Evidence, lines: list[str]) -> list[Check]:
         Check(
             "the screen was left while the slow one was loading",
             seen.loading > 0 and seen.active_before == seen.loading,
-            f"{seen.active_before} of {seen.loading} coroutines active",
+            f"{seen.active_before} of {seen.loading} jobs active",
         ),
         Check(
             "that cancelled all of them",

@@ -30,7 +30,7 @@ from .._primitives import current_thread, main_thread
 from ..lifecycle import view_model_factory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
 
     from .. import CoroutineContext, Job
     from ._timeline import Timeline
@@ -132,7 +132,7 @@ class Dashboard(ViewModel):
         self._show(pane, rows)  # on the main thread again
 
     @suspend
-    def _append_older(self) -> Iterator[Any]:
+    def _append_older(self) -> Generator[Any, Any, None]:
         try:
             yield from coroutine_scope(self._download_and_count)
             self._timeline.note(NEVER_PRINTED, "bad")
@@ -140,7 +140,7 @@ class Dashboard(ViewModel):
             self._timeline.note(CLEAN_UPS[2], "gone")
 
     @suspend
-    def _download_and_count(self) -> Iterator[Any]:
+    def _download_and_count(self) -> Generator[Any, Any, None]:
         counter = launch(self._count, name="counter")
         feed = self.rows["feed"]
         yield from with_context(Dispatchers.IO + CoroutineName("download"), self._repository.follow, OLDER, feed.append)
@@ -161,7 +161,7 @@ class Dashboard(ViewModel):
     def _failed(self, context: CoroutineContext, failure: BaseException) -> None:
         name = context[CoroutineName]
         self.failures.append((name.name if name else "?", failure))
-        self._timeline.note(f"handler: {type(failure).__name__}: {failure}", "bad")
+        self._timeline.note(f"handler: {type(failure).__name__}: {failure}", "bad", context)
 
 
 class Screen:

@@ -106,7 +106,7 @@ class _Request(BaseHTTPRequestHandler):
         current_thread().name = f"http-{next(self.server.numbers)}"
         super().setup()
 
-    def do_GET(self) -> None:  # noqa: N802  (the name that http.server calls)
+    def do_GET(self) -> None:
         address = urlsplit(self.path)
         try:
             with closing(sqlite3.connect(self.server.service.path)) as database:

@@ -9,10 +9,13 @@ Locks
 from __future__ import annotations
 
 import os
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from .. import CoroutineName, IllegalStateError, current_context, uptime
 from .._primitives import Lock, current_thread
+
+if TYPE_CHECKING:
+    from .. import CoroutineContext
 
 _HEADER = f"{'ms':>8}  {'thread':<16}  {'coroutine':<14}  event"
 
@@ -65,9 +68,9 @@ class Timeline:
         """How long ago the timeline began."""
         return uptime() - self._start
 
-    def note(self, text: str, mood: str = "") -> None:
-        """Write down what happens now, on this thread, in the coroutine that runs here, if one does."""
-        thread, coroutine = current_thread().name, _coroutine_here()
+    def note(self, text: str, mood: str = "", context: CoroutineContext | None = None) -> None:
+        """Write down what happens now, on this thread, in the coroutine that runs here, or the one of `context`."""
+        thread, coroutine = current_thread().name, _coroutine(context)
         with self._lock:
             event = Event(round(self.seconds * 1000, 1), thread, coroutine, text, mood)
             self.events.append(event)
@@ -88,9 +91,9 @@ class Timeline:
         return f"{time}  {event.thread:<16}  {event.coroutine or '-':<14}  {paint(event.text, event.mood)}\n"
 
 
-def _coroutine_here() -> str:
+def _coroutine(context: CoroutineContext | None) -> str:
     try:
-        name = current_context()[CoroutineName]
+        name = (context or current_context())[CoroutineName]
     except IllegalStateError:  # no coroutine runs here: a plain message, or a thread of the server
         return ""
     return "" if name is None else name.name

@@ -201,7 +201,8 @@ class InitializerFactory:
             raise TypeError(f"a ViewModel factory makes ViewModels, got {cls!r} to make")
         if not callable(initializer):
             raise TypeError(f"{cls.__qualname__} is made by calling something, got {initializer!r}")
-        if self._initializers.setdefault(cls, initializer) is not initializer:
+        added = cast("Callable[..., ViewModel]", initializer)
+        if self._initializers.setdefault(cls, added) is not added:
             raise ValueError(f"{cls.__qualname__} is registered already, with {self._initializers[cls]!r}")
 
     def create(self, cls: type[VM], extras: CreationExtras, /) -> VM:

@@ -268,8 +268,8 @@ def clear_all(what: str, ends: Iterable[Callable[[], object]]) -> None:
 class _LateHandler(CoroutineExceptionHandler):
     """Looks for the handler to call when a failure happens: the ViewModel's, its store's, the default, nobody's.
 
-    It keeps the ViewModel, because a clean-up may fail after whoever owned that has let go of it. The circle, ViewModel,
-    scope, handler, ViewModel, is cut as soon as the job of the scope has ended, when nothing can fail any more.
+    It keeps the ViewModel, because a clean-up may fail after whoever owned that has let go of it. The circle
+    (ViewModel, scope, handler, ViewModel) is cut when the job of the scope has ended and nothing can fail any more.
     """
 
     __slots__ = ("_view_model",)

@@ -188,7 +188,7 @@ class MessageQueue:
         self._inbox.append(item)  # P1 put, then look
         if self._asleep:  # P2
             self._ring(item)
-        return not self._quitting or self._stays(item)
+        return not self._quitting or self._stays(item)  # P3 did the queue quit meanwhile?
 
     def put_at(self, item: Item, when: float) -> bool:
         """Put `item` to run once the clock reads `when`. It runs after those of the same time that were put before it.
@@ -230,7 +230,7 @@ class MessageQueue:
         self._attention = True
         if self._asleep and when < self._sleep_until:  # P2; a later one is seen when the sleeper wakes anyway
             self._ring(item if rank == _FUTURE else None)  # what is put for the past may stand before a barrier
-        if self._quitting:
+        if self._quitting:  # P3
             with self._lock:
                 if item.when is when:  # nobody has taken it
                     item.when = inf
@@ -384,7 +384,7 @@ class MessageQueue:
         while True:
             try:
                 if inbox and not self._attention and (first := inbox[0]).when < self._horizon:
-                    item = popleft()
+                    item = popleft()  # D1 not always `first`: see _stays
                     item.run()
                 else:
                     first = item = None

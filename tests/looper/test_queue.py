@@ -1,0 +1,526 @@
+"""MessageQueue by itself: order, taking back, dying, idling."""
+
+from __future__ import annotations
+
+import gc
+import math
+import threading
+import weakref
+
+import pytest
+
+from vmscope import IllegalStateError
+from vmscope.looper import MessageQueue
+
+from .notes import AsyncNote, Note, VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(100.0)
+
+
+@pytest.fixture
+def queue(clock: VirtualClock) -> MessageQueue:
+    return MessageQueue(clock)
+
+
+def test_a_timed_item_runs_before_one_put_later_and_due_later(queue, clock):
+    log = []
+    queue.put_at(Note("timed", log), 101.0)
+    clock.now = 102.0
+    queue.put(Note("now", log))
+
+    queue.run_due()
+
+    assert log == ["timed", "now"]
+
+
+def test_on_a_tie_the_item_put_first_runs_first(queue, clock):
+    log = []
+    queue.put_at(Note("ahead of time", log), 101.0)
+    clock.now = 101.0
+    queue.put(Note("at that time", log))
+    clock.now = 102.0
+    queue.put_at(Note("after that time", log), 101.0)
+
+    queue.run_due()
+
+    assert log == ["ahead of time", "at that time", "after that time"]
+
+
+def test_of_items_put_in_front_the_latest_runs_first(queue):
+    log = []
+    queue.put(Note("plain", log))
+    queue.put_front(Note("first in front", log))
+    queue.put_at(Note("second in front", log), 0)
+
+    queue.run_due()
+
+    assert log == ["second in front", "first in front", "plain"]
+
+
+@pytest.mark.parametrize("when", [math.nan, -math.nan])
+def test_a_time_that_is_no_number_is_refused(queue, when):
+    with pytest.raises(ValueError, match="a time must be a number of seconds"):
+        queue.put_at(Note("n", []), when)
+
+
+def test_what_is_due_in_infinity_stays_until_it_is_removed(queue, clock):
+    log = []
+    note = Note("never", log)
+    queue.put_at(note, math.inf)
+    clock.now = 1e300
+
+    assert queue.run_due() is None
+    assert queue.peek_when() == math.inf
+
+    queue.remove(note)
+    assert queue.peek_when() is None
+    assert log == []
+
+
+def test_a_removed_item_is_not_kept_alive(queue):
+    notes = [Note(n, []) for n in range(10)]
+    for note in notes:
+        queue.put_at(note, 1_000.0)
+    queue.run_due()
+    gone = weakref.ref(notes[3])
+
+    queue.remove(notes[3])
+    del notes[3], note
+    gc.collect()
+
+    assert gone() is None
+
+
+def test_removed_items_never_outnumber_the_live_by_more_than_a_thousand(queue):
+    notes = [Note(n, []) for n in range(5_000)]
+    for note in notes:
+        queue.put_at(note, 1_000.0 + note.name)
+    queue.run_due()
+
+    most = 0
+    for live, note in reversed(list(enumerate(notes))):
+        queue.remove(note)
+        most = max(most, len(queue._heap) - 2 * live)
+
+    assert most <= 1_000
+    assert queue.peek_when() is None
+
+
+def test_an_item_taken_back_may_be_put_again_at_once_and_runs_once(queue, clock):
+    log = []
+    note = Note("again", log)
+    queue.put_at(note, 101.0)
+    queue.run_due()
+    queue.remove(note)
+    queue.put_at(note, 102.0)
+
+    clock.now = 101.5
+    queue.run_due()
+    assert log == []
+
+    clock.now = 103.0
+    queue.run_due()
+    assert log == ["again"]
+
+
+def test_a_budget_of_nothing_runs_one_item_and_says_that_work_is_left(queue):
+    log = []
+    for name in "abc":
+        queue.put(Note(name, log))
+
+    assert queue.run_due(0.0) == 0.0
+    assert log == ["a"]
+    assert queue.run_due() is None
+    assert log == ["a", "b", "c"]
+
+
+def test_an_item_that_puts_itself_for_ever_starves_neither_timers_nor_quit():
+    queue = MessageQueue()
+    log = []
+    eager = Note("again", [])
+    eager.then = lambda: queue.put(eager)
+    queue.put(eager)
+    queue.put_at(Note("timer", log, queue.quit), queue.clock() + 0.01)
+
+    queue.run_until()
+
+    assert log == ["timer"]
+    assert eager.dropped == 1
+
+
+def test_quit_rejects_what_is_pending_and_refuses_what_comes(queue):
+    log = []
+    queue.put(Note("due", log))
+    queue.put_at(Note("later", log), 101.0)
+
+    queue.quit()
+    late = Note("late", log)
+
+    assert log == ["-due", "-later"]
+    assert (queue.put(late), queue.put_at(late, 200.0), queue.put_front(late)) == (False, False, False)
+    assert late.dropped == 0
+
+
+def test_quit_safely_runs_what_is_due_and_rejects_the_rest(queue):
+    log = []
+    queue.put(Note("due", log, lambda: queue.quit(safely=True)))
+    queue.put(Note("due, too", log))
+    queue.put_at(Note("later", log), 101.0)
+
+    queue.run_until()
+
+    assert log == ["due", "due, too", "-later"]
+
+
+def test_a_quit_after_a_safe_one_drops_no_more(queue):
+    log = []
+    queue.put(Note("due", log))
+    queue.quit(safely=True)
+    queue.quit()
+
+    queue.run_until()
+
+    assert log == ["due"]
+
+
+def test_the_item_that_quits_the_queue_finishes_and_no_other_begins(queue):
+    log = []
+    queue.put(Note("quits", log, lambda: (queue.quit(), log.append("finished"))))
+    queue.put(Note("next", log))
+
+    queue.run_until()
+
+    assert log == ["quits", "finished", "-next"]
+
+
+def test_what_an_item_puts_while_it_is_rejected_is_refused(queue):
+    class Stubborn(Note):
+        def rejected(self) -> None:
+            super().rejected()
+            assert not queue.put(Note("more", self.log))
+
+    log = []
+    queue.put(Stubborn("stubborn", log))
+    queue.put(Note("other", log))
+
+    queue.quit()
+
+    assert log == ["-stubborn", "-other"]
+
+
+def test_a_rejection_that_fails_is_reported_and_the_others_still_hear(queue, uncaught):
+    class Failing(Note):
+        def rejected(self) -> None:
+            raise OSError("no")
+
+    log = []
+    queue.put(Failing("failing", log))
+    queue.put(Note("other", log))
+
+    queue.quit()
+
+    assert log == ["-other"]
+    assert isinstance(uncaught.pop(), OSError)
+
+
+def test_an_item_that_raises_is_reported_once_and_the_next_one_runs(queue, uncaught):
+    def fail() -> None:
+        raise OSError("no")
+
+    log = []
+    failing = Note("failing", log, fail)
+    queue.put(failing)
+    queue.put(Note("next", log))
+
+    queue.run_due()
+
+    assert [str(error) for error in uncaught] == ["no"]
+    uncaught.clear()
+    assert log == ["failing", "-failing", "next"]  # told that it is over, as run() cannot be trusted to have noticed
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_leaves_the_queue_in_order(queue, kind):
+    def end() -> None:
+        raise kind
+
+    log = []
+    queue.put(Note("ends", log, end))
+    queue.put(Note("next", log))
+
+    with pytest.raises(kind):
+        queue.run_due()
+    queue.run_due()
+
+    assert log == ["ends", "-ends", "next"]
+
+
+def test_a_loop_in_an_item_runs_the_items_after_it(queue):
+    log = []
+
+    def inner() -> None:
+        queue.run_until(lambda: "second" in log)
+        log.append("inner done")
+
+    queue.put(Note("first", log, inner))
+    queue.put(Note("second", log))
+    queue.put(Note("third", log))
+
+    queue.run_due()
+
+    assert log == ["first", "second", "inner done", "third"]
+
+
+def test_a_queue_is_run_by_one_thread_at_a_time(queue):
+    refused = []
+
+    def intrude() -> None:
+        with pytest.raises(IllegalStateError, match="runs it already"):
+            queue.run_due()
+        refused.append(True)
+
+    def hand_over() -> None:
+        other = threading.Thread(target=intrude)
+        other.start()
+        other.join()
+
+    queue.put(Note("runs", [], hand_over))
+    queue.run_due()
+
+    assert refused == [True]
+
+
+def test_run_until_asks_again_when_it_is_woken():
+    queue = MessageQueue()
+    done = []
+    other = threading.Thread(target=lambda: (done.append(True), queue.wake()))
+    queue.put(Note("starts", [], other.start))
+
+    queue.run_until(lambda: done)
+    other.join()
+
+    assert done == [True]
+
+
+def test_a_sleeper_is_not_woken_for_what_is_due_later_than_its_next_item():
+    queue = MessageQueue()
+    asleep = threading.Event()
+    looks = []
+    queue.add_idle_handler(lambda: asleep.set())
+    queue.put_at(Note("soon", []), queue.clock() + 3_600)
+    thread = threading.Thread(target=lambda: queue.run_until(lambda: looks.append(1)))
+    thread.start()
+    asleep.wait(5)
+    while not queue.is_polling():
+        pass
+    before = len(looks)
+
+    queue.put_at(Note("later", []), queue.clock() + 7_200)
+    assert queue.is_polling()
+    assert len(looks) == before
+
+    queue.quit()
+    thread.join()
+
+
+def test_an_empty_queue_pins_nothing_that_has_run(queue, clock):
+    plain, timed = Note("plain", []), Note("timed", [])
+    gone = weakref.ref(plain), weakref.ref(timed)
+    queue.put(plain)
+    queue.put_at(timed, 101.0)
+    clock.now = 102.0
+
+    queue.run_due()
+    del plain, timed
+    gc.collect()
+
+    assert [ref() for ref in gone] == [None, None]
+
+
+# ---- barriers
+
+
+def test_a_barrier_holds_back_what_follows_and_lets_asynchronous_items_pass(queue):
+    log = []
+    queue.put(Note("before", log))
+    token = queue.post_sync_barrier()
+    queue.put(Note("behind", log))
+    queue.put(AsyncNote("passes", log))
+
+    queue.run_due()
+    assert log == ["before", "passes"]
+    assert queue.is_blocked_on_barrier
+
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+    assert log == ["before", "passes", "behind"]
+
+
+def test_a_barrier_token_is_good_once(queue):
+    token = queue.post_sync_barrier()
+    queue.remove_sync_barrier(token)
+
+    with pytest.raises(IllegalStateError, match=f"remove barrier {token}"):
+        queue.remove_sync_barrier(token)
+    with pytest.raises(IllegalStateError, match="never posted here"):
+        queue.remove_sync_barrier(99)
+
+
+def test_removing_a_barrier_wakes_the_loop_that_it_blocked():
+    queue = MessageQueue()
+    log = []
+    token = queue.post_sync_barrier()
+    queue.put(Note("behind", log, queue.quit))
+    thread = threading.Thread(target=queue.run_until)
+    thread.start()
+    while not (queue.is_polling() and queue.is_blocked_on_barrier):
+        pass
+
+    queue.remove_sync_barrier(token)
+    thread.join(5)
+
+    assert log == ["behind"]
+
+
+def test_behind_a_barrier_only_an_asynchronous_item_wakes_the_sleeper():
+    queue = MessageQueue()
+    log = []
+    queue.post_sync_barrier()
+    thread = threading.Thread(target=queue.run_until)
+    thread.start()
+    while not (queue.is_polling() and queue.is_blocked_on_barrier):
+        pass
+
+    queue.put(Note("held", log))
+    assert queue.is_polling()
+    queue.put(AsyncNote("passes", log, queue.quit))
+    thread.join(5)
+
+    assert log == ["passes", "-held"]
+
+
+# ---- idle handlers
+
+
+def test_an_idle_handler_runs_once_in_each_spell_of_idleness():
+    queue = MessageQueue()
+    calls = []
+    queue.add_idle_handler(lambda: calls.append("idle") or True)
+    queue.put(Note("first", calls))
+    queue.put_at(Note("second", calls), queue.clock() + 0.005)
+    queue.put_at(Note("third", calls, queue.quit), queue.clock() + 0.010)
+
+    queue.run_until()
+
+    assert calls == ["first", "idle", "second", "idle", "third"]
+
+
+def test_an_idle_handler_that_answers_false_or_raises_is_removed(queue, uncaught):
+    calls = []
+    queue.add_idle_handler(lambda: calls.append("once"))
+    queue.add_idle_handler(lambda: 1 / 0)
+
+    queue.run_due()
+    queue.run_due()
+
+    assert calls == ["once"]
+    assert isinstance(uncaught.pop(), ZeroDivisionError)
+
+
+def test_what_an_idle_handler_puts_runs_without_a_sleep(queue):
+    log = []
+    queue.add_idle_handler(lambda: queue.put(Note("from idleness", log)) and None)
+
+    queue.run_until(lambda: log)
+
+    assert log == ["from idleness"]
+
+
+def test_removing_an_idle_handler_finds_it_by_equality(queue):
+    class Handlers:
+        calls = 0
+
+        def idle(self) -> bool:
+            self.calls += 1
+            return True
+
+    handlers = Handlers()
+    queue.add_idle_handler(handlers.idle)
+    queue.remove_idle_handler(handlers.idle)
+
+    queue.run_due()
+
+    assert handlers.calls == 0
+
+
+def test_a_queue_is_idle_while_nothing_is_due(queue, clock):
+    queue.put_at(Note("later", []), 101.0)
+    assert queue.is_idle()
+
+    clock.now = 101.0
+    assert not queue.is_idle()
+
+
+# ---- a host
+
+
+def test_a_host_is_called_once_for_many_puts_and_again_after_a_run(queue):
+    calls = []
+    queue.set_host(lambda: calls.append("wake"))
+    for n in range(3):
+        queue.put(Note(n, []))
+    assert calls == ["wake"]
+
+    queue.run_due()
+    queue.put(Note("next", []))
+
+    assert calls == ["wake", "wake"]
+
+
+def test_a_host_is_called_for_what_was_put_before_it_came(queue):
+    calls = []
+    queue.put(Note("early", []))
+
+    queue.set_host(lambda: calls.append("wake"))
+
+    assert calls == ["wake"]
+
+
+def test_a_host_is_not_called_for_what_is_due_after_its_next_pump(queue):
+    calls = []
+    queue.put_at(Note("soon", []), 101.0)
+    queue.set_host(lambda: calls.append("wake"))
+    assert queue.run_due() == 1.0
+    calls.clear()
+
+    queue.put_at(Note("later", []), 102.0)
+    assert calls == []
+    queue.put_at(Note("earlier", []), 100.5)
+    assert calls == ["wake"]
+
+
+def test_a_host_that_raises_is_reported_and_the_put_stands(queue, uncaught):
+    def closed() -> None:
+        raise RuntimeError("the loop is closed")
+
+    queue.set_host(closed)
+
+    assert queue.put(Note("n", []))
+    assert str(uncaught.pop()) == "the loop is closed"
+
+
+def test_with_a_host_quit_safely_leaves_what_is_due_to_the_next_pump(queue):
+    log, calls = [], []
+    queue.set_host(lambda: calls.append("wake"))
+    queue.put(Note("due", log))
+    queue.put_at(Note("later", log), 101.0)
+    calls.clear()
+
+    queue.quit(safely=True)
+    assert (log, calls) == (["-later"], ["wake"])
+
+    queue.run_due()
+    assert log == ["-later", "due"]

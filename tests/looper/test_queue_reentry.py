@@ -1,0 +1,194 @@
+"""What strikes inside the queue's own lines: a signal handler or finalizer that uses it, a Ctrl-C that leaves it.
+
+CPython lets these in at few points: as a function begins, after a call, at a jump back. Each of them is tried.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from vmscope.looper import MessageQueue, _queue
+
+from .notes import AsyncNote, Note, VirtualClock
+
+CODES = {
+    member.__code__
+    for member in (*vars(MessageQueue).values(), *vars(_queue).values())
+    if hasattr(member, "__code__") and member.__module__ == _queue.__name__
+}
+OPENING = ("CALL", "JUMP_BACKWARD", "RESUME", "BEFORE_WITH", "PRECALL")
+_open: dict[CodeType, set[int]] = {}
+
+
+def open_points(code: CodeType) -> set[int]:
+    """The offsets of the instructions before which an interruption may come."""
+    if code not in _open:
+        points, after = set(), True
+        for instruction in dis.get_instructions(code):
+            if after:
+                points.add(instruction.offset)
+            after = instruction.opname.startswith(OPENING)
+            if instruction.opname.startswith("JUMP_BACKWARD"):
+                points.add(instruction.argval)
+                after = False
+        _open[code] = points
+    return _open[code]
+
+
+def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
+    """Run `scenario` with `action` called, once, at the open point number `at`. False: there are not so many."""
+    seen = 0
+
+    def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal seen
+        if event == "opcode" and frame.f_lasti in open_points(frame.f_code):
+            seen += 1
+            if seen == at + 1:
+                sys.settrace(None)
+                frame.f_trace = None
+                action()
+        return on_opcode
+
+    def on_call(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code not in CODES or seen > at:
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        return on_opcode
+
+    previous = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        scenario()
+    finally:
+        sys.settrace(previous)
+    return seen > at
+
+
+def a_busy_queue() -> tuple[MessageQueue, VirtualClock, list[Note], Callable[[], object]]:
+    """A queue, and a use of it that goes through most of its lines."""
+    clock = VirtualClock(100.0)
+    queue = MessageQueue(clock)
+    log: list[Any] = []
+    notes = [Note(n, log) for n in range(4)] + [Note(n, log) for n in range(4, 8)] + [AsyncNote(8, log)]
+
+    def scenario() -> None:
+        queue.put(notes[0])
+        queue.put(notes[1])
+        queue.put_at(notes[4], 101.0)
+        queue.put_at(notes[5], 101.0)
+        queue.put_front(notes[6])
+        queue.run_due()
+        token = queue.post_sync_barrier()
+        queue.put(notes[2])
+        queue.put(notes[8])
+        clock.now = 102.0
+        queue.run_due()
+        queue.remove_sync_barrier(token)
+        queue.put_at(notes[7], 101.5)
+        queue.put(notes[3])
+        queue.run_due()
+
+    return queue, clock, notes, scenario
+
+
+ACTIONS: dict[str, Callable[[MessageQueue, Note], object]] = {
+    "put": lambda queue, note: queue.put(note),
+    "put_at": lambda queue, note: queue.put_at(note, 101.0),
+    "put_front": lambda queue, note: queue.put_front(note),
+    "put and take back": lambda queue, note: (queue.put_at(note, 300.0), queue.remove(note), queue.put(note)),
+    "look": lambda queue, note: (queue.put(note), queue.peek_when(), queue._snapshot(), repr(queue)),
+    "quit": lambda queue, note: (queue.put(note), queue.quit()),
+    "quit safely": lambda queue, note: (queue.put(note), queue.quit(safely=True)),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_signal_handler_may_use_the_queue_at_any_point_of_its_lines(name):
+    at = 0
+    while True:
+        queue, _, notes, scenario = a_busy_queue()
+        extra = Note("extra", notes[0].log)
+        struck = strike(scenario, at, lambda queue=queue, extra=extra: ACTIONS[name](queue, extra))
+        if not struck:
+            break
+        queue.run_due()
+        wrong = [note for note in (*notes, extra) if note.ran + note.dropped != 1]
+        if name.startswith("quit"):
+            wrong = [note for note in (*notes, extra) if note.ran + note.dropped > 1]
+            assert queue.peek_when() is None, f"point {at}"
+        assert not wrong, f"point {at}: {wrong}, {notes[0].log}"
+        at += 1
+    assert at > 200  # the sweep went somewhere
+
+
+def test_a_ctrl_c_at_any_point_of_a_run_loses_no_item_and_leaves_no_lock_held():
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    at = 0
+    while True:
+        queue, clock, notes, _ = a_busy_queue()
+        queue.put(notes[0])
+        queue.put_at(notes[4], 101.0)
+        token = queue.post_sync_barrier()
+        queue.put(notes[1])
+        queue.put(notes[8])
+        queue.put_at(notes[5], 101.0)
+        clock.now = 102.0
+        hit = False
+        try:
+            if not strike(queue.run_due, at, interrupt):
+                break
+        except KeyboardInterrupt:
+            hit = True
+        assert hit, f"point {at}: swallowed"
+        assert is_free(queue._lock), f"point {at}"
+        queue._depth = 0  # a strike between _enter and its `try` is the one thing that is not undone
+        queue.remove_sync_barrier(token)
+        queue.run_due()
+        lost = [notes[n] for n in (0, 1, 4, 5, 8) if not notes[n].ran + notes[n].dropped]
+        assert not lost, f"point {at}: {lost} of {notes[0].log}"
+        twice = [note for note in notes if note.ran > 1]
+        assert not twice, f"point {at}: {twice}"
+        at += 1
+    assert at > 60
+
+
+def test_a_ctrl_c_at_any_point_of_a_quit_leaves_nobody_unheard():
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    at = 0
+    while True:
+        queue, _, notes, _ = a_busy_queue()
+        queue.put(notes[0])
+        queue.put_at(notes[4], 101.0)
+        queue.put(notes[1])
+        try:
+            if not strike(queue.quit, at, interrupt):
+                break
+        except KeyboardInterrupt:
+            pass
+        assert is_free(queue._lock), f"point {at}"
+        queue.quit()  # what loop() does as it ends
+        queue.run_due()
+        lost = [notes[n] for n in (0, 1, 4) if not notes[n].ran + notes[n].dropped]
+        assert not lost, f"point {at}: {lost}"
+        at += 1
+    assert at > 30
+
+
+def is_free(lock: Any) -> bool:
+    got: list[bool] = []
+    other = threading.Thread(target=lambda: got.append(lock.acquire(blocking=False)))
+    other.start()
+    other.join()
+    return got == [True]

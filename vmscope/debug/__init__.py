@@ -1,0 +1,23 @@
+"""Seeing what runs: the job tree as text, and where each coroutine waits."""
+
+from ._tree import (
+    CoroutineInfo,
+    Place,
+    coroutine_info,
+    dump_coroutines,
+    dump_scope,
+    job_tree,
+    live_coroutines,
+    suspension_stack,
+)
+
+__all__ = (
+    "CoroutineInfo",
+    "Place",
+    "coroutine_info",
+    "dump_coroutines",
+    "dump_scope",
+    "job_tree",
+    "live_coroutines",
+    "suspension_stack",
+)
