@@ -6,6 +6,7 @@ test that expects such a death takes the fixture `uncaught` and empties it.
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import time
@@ -53,8 +54,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     debug = sys.modules.get("vmscope.debug")
     if report.failed and debug is not None:
+        dump = io.StringIO()
         try:
-            report.sections.append(("coroutines", debug.dump_coroutines(file=None) or "none"))
+            debug.dump_coroutines(dump)
+            report.sections.append(("coroutines", dump.getvalue() or "none"))
         except Exception as failure:  # noqa: BLE001  (the failure to report on is the test's)
             report.sections.append(("coroutines", f"no dump: {failure!r}"))
     return report

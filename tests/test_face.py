@@ -11,7 +11,8 @@ import inspect
 import pathlib
 import pkgutil
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import ForwardRef, get_overloads
 
 import pytest
 
@@ -41,7 +42,7 @@ def public() -> Iterator[tuple[str, object]]:
 def default_of(value: object) -> str:
     if isinstance(value, enum.Enum):
         return str(value)
-    if isinstance(value, types.FunctionType | type):
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
         return value.__qualname__
     shown = repr(value)
     return "..." if " at 0x" in shown else shown
@@ -75,15 +76,22 @@ def signature_of(thing: object) -> str:
 
 
 def annotation_of(annotation: object) -> str:
+    if isinstance(annotation, ForwardRef):
+        return annotation.__forward_arg__
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def signatures_of(thing: Callable[..., object]) -> list[str]:
+    """Each overload, or the one signature there is."""
+    return [signature_of(one) for one in get_overloads(thing)] or [signature_of(thing)]
 
 
 def members(cls: type, recorded: set[type]) -> Iterator[str]:
     """Yield a line for each public member that no other recorded class has given already."""
     for attribute in sorted(name for name in dir(cls) if not name.startswith("_")):
         owner = next((base for base in cls.__mro__ if attribute in vars(base)), None)
-        if owner is None or owner.__module__ == "builtins" or (owner is not cls and owner in recorded):
-            continue
+        if owner is None or not owner.__module__.startswith("vmscope") or (owner is not cls and owner in recorded):
+            continue  # of the standard library, or recorded where it belongs
         member = vars(owner)[attribute]
         inner = member.__func__ if isinstance(member, staticmethod | classmethod) else member
         if hasattr(inner, "__get__") and not callable(inner):  # a property, a slot, a descriptor of ours
@@ -91,8 +99,8 @@ def members(cls: type, recorded: set[type]) -> Iterator[str]:
         elif isinstance(inner, type):
             yield f".{attribute}: class"
         elif callable(inner):
-            word = {staticmethod: "static ", classmethod: "class "}.get(type(member), "")
-            yield f".{attribute}{signature_of(inner)}" + (f"  [{word.strip()}]" if word else "")
+            kind = {staticmethod: "  [static]", classmethod: "  [class]"}.get(type(member), "")
+            yield from (f".{attribute}{signature}{kind}" for signature in signatures_of(inner))
         elif isinstance(cls, enum.EnumMeta) and isinstance(member, cls):
             yield f".{attribute} = {member.value!r}"
         else:
@@ -105,10 +113,11 @@ def face() -> Iterator[str]:
     for name, thing in everything:
         if isinstance(thing, type):
             bases = ", ".join(base.__name__ for base in thing.__bases__ if base is not object)
-            yield f"class {name}{signature_of(thing)}" + (f"  [{bases}]" if bases else "")
+            signature = "" if issubclass(thing, enum.Enum) else signature_of(thing)
+            yield f"class {name}{signature}" + (f"  [{bases}]" if bases else "")
             yield from (f"    {line}" for line in members(thing, recorded))
         elif callable(thing):
-            yield f"{name}{signature_of(thing)}"
+            yield from (f"{name}{signature}" for signature in signatures_of(thing))
         else:
             yield f"{name}: {type(thing).__name__}"
 

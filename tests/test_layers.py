@@ -27,9 +27,9 @@ ROOT = pathlib.Path(__file__).parent.parent / "vmscope"
 LATE = {"coroutines._dispatcher": {"coroutines._executor", "coroutines._timer"}}
 # Users start these by name or import them by name; no room does.
 ENDS = ("demo", "hosts", "testing", "__main__")
-CONCURRENCY = {"threading", "queue", "_thread", "_queue", "multiprocessing", "concurrent"}
-#: Turns a dispatcher into an executor of the standard library, and is loaded by who asks for one.
-OUTSIDE = {"coroutines._executor": {"concurrent"}}
+CONCURRENCY = {"threading", "queue", "_thread", "_queue", "multiprocessing"}
+# Executors of the standard library: loaded for those who ask for one.
+FOR_EXECUTORS = ("coroutines._executor", "looper._executor")
 SLOW = {"asyncio", "inspect", "dataclasses", "logging", "concurrent", "multiprocessing", "tkinter"}
 
 
@@ -43,21 +43,21 @@ FILES = sorted(set(PATHS) - FACES)
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
 
-def at_run_time(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield each import below `node`, in functions too, and not what stands under `if TYPE_CHECKING:`."""
+def imports(node: ast.AST, *, in_functions: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield each import below `node` that is carried out: not what stands under `if TYPE_CHECKING:`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
-                yield from at_run_time(other)
+                yield from imports(other, in_functions=in_functions)
         elif isinstance(child, ast.Import | ast.ImportFrom):
             yield child
-        else:
-            yield from at_run_time(child)
+        elif in_functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(child, in_functions=in_functions)
 
 
-def of_vmscope(name: str) -> Iterator[str]:
+def of_vmscope(name: str, *, in_functions: bool = True) -> Iterator[str]:
     """Yield what of the package the file `name` imports: files by their name in the list, a face as `room.__init__`."""
-    for node in at_run_time(TREES[name]):
+    for node in imports(TREES[name], in_functions=in_functions):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*name.split(".")[: -node.level], *(node.module or "").split(".")]
             target = ".".join(filter(None, base))
@@ -69,13 +69,15 @@ def of_vmscope(name: str) -> Iterator[str]:
                 yield inner if inner in FILES else f"{target}.__init__".lstrip(".")
 
 
-def of_others(name: str) -> Iterator[str]:
-    """Yield the top name of each module from outside that the file `name` imports, under TYPE_CHECKING too."""
-    for node in ast.walk(TREES[name]):
+def of_others(name: str, *, in_functions: bool = True) -> set[str]:
+    """Return the top name of each module from outside that the file `name` imports."""
+    found: set[str] = set()
+    for node in imports(TREES[name], in_functions=in_functions):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module.split(".")[0]
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        elif not node.level and node.module:
+            found.add(node.module.split(".")[0])
+    return found
 
 
 def test_the_list_names_every_file_once() -> None:
@@ -121,21 +123,21 @@ def test_locks_threads_and_queues_come_from_one_file(name: str) -> None:
     if name.split(".")[0] in ENDS:
         return
 
-    assert not CONCURRENCY & set(of_others(name)) - OUTSIDE.get(name, set()), f"{name}: take it from _primitives"
+    assert not CONCURRENCY & of_others(name), f"{name}: take it from _primitives"
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", sorted(set(FILES) - set(FOR_EXECUTORS)))
 def test_no_room_imports_what_is_slow_to_load(name: str) -> None:
     if name.split(".")[0] in ENDS:
         return
 
-    assert not SLOW & set(of_others(name)) - OUTSIDE.get(name, set())
+    assert not SLOW & of_others(name, in_functions=False)
 
 
-def test_what_is_loaded_late_is_loaded_by_functions() -> None:
-    for name, targets in LATE.items():
-        loaded = {node.module for node in TREES[name].body if isinstance(node, ast.ImportFrom) and node.level == 1}
-        assert not loaded & {target.split(".")[-1] for target in targets}
+def test_what_is_loaded_late_is_not_loaded_with_the_file() -> None:
+    late = {target for targets in LATE.values() for target in targets} | set(FOR_EXECUTORS)
+    for name in set(FILES) - late:
+        assert not late & set(of_vmscope(name, in_functions=False)), f"{name} loads at once what is to be loaded late"
 
 
 @pytest.mark.parametrize("name", sorted(PATHS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def _demo(*, wants_json: bool) -> int:
         print(json.dumps(as_json(story), indent=2), flush=True)
         return 0 if story.as_told else 1
     stream = sys.stdout
-    if hasattr(stream, "reconfigure"):
+    if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # a terminal that cannot draw the tree's lines still shows the rest
     palette = Palette.of(stream)
     story = tell(stream, palette)

@@ -265,6 +265,21 @@ def test_once_it_is_cleared_and_its_coroutines_have_ended_it_is_freed_without_th
         gc.enable()
 
 
+def test_a_clear_that_comes_while_something_is_being_added_closes_it_all_the_same(log: list[str]) -> None:
+    model = ViewModel()
+
+    class Sly(Res):
+        @property
+        def close(self) -> Callable[[], None]:  # type: ignore[override]  # looked up before the ViewModel's lock
+            model.clear()
+            return super().close
+
+    model.add_closeable(Sly(log, "one"))
+    model.add_closeable("k", Sly(log, "two"))
+
+    assert log == ["close one", "close two"]
+
+
 def test_closeables_added_by_many_threads_during_a_clear_are_each_closed_once() -> None:
     closed: list[int] = []
     model = ViewModel()

@@ -27,6 +27,7 @@ from vmscope import (
     with_context,
     yield_,
 )
+from vmscope.lifecycle import _viewmodel
 
 if TYPE_CHECKING:
     from tests.virtual_main import VMain
@@ -47,7 +48,7 @@ def test_it_is_the_same_one_before_and_after_clear(main: VMain) -> None:
 
     model.clear()
 
-    assert model.view_model_scope is scope
+    assert model.view_model_scope.coroutine_context == scope.coroutine_context
     assert not scope.is_active
 
 
@@ -210,10 +211,10 @@ def test_an_injected_scope_is_used_as_it_is_and_cancelled_on_clear() -> None:
 
     model = ViewModel(scope)
 
-    assert model.view_model_scope is scope
+    assert model.view_model_scope.coroutine_context == scope.coroutine_context
     model.clear()
     assert job.is_cancelled
-    assert model.view_model_scope is scope
+    assert model.view_model_scope.coroutine_context == scope.coroutine_context
 
 
 def test_an_injected_scope_of_others_outlives_the_view_model() -> None:
@@ -223,15 +224,23 @@ def test_an_injected_scope_of_others_outlives_the_view_model() -> None:
     model.clear()
 
     assert scope.is_active
-    assert model.view_model_scope is scope
+    assert model.view_model_scope.coroutine_context == scope.coroutine_context
     scope.cancel()
 
 
 def test_an_injected_scope_without_a_job_is_not_cancelled() -> None:
-    class Bare:
+    class Bare(CoroutineScope):
         coroutine_context = Dispatchers.Unconfined
 
-    ViewModel(Bare()).clear()  # type: ignore[arg-type]
+        def __init__(self) -> None:
+            pass
+
+    model = ViewModel(Bare())
+    job = model.view_model_scope.launch(await_cancellation)
+    model.clear()
+
+    assert job.is_active
+    job.cancel()
 
 
 def test_a_scope_that_comes_after_the_first_access_is_refused() -> None:
@@ -245,8 +254,9 @@ def test_a_scope_that_comes_after_the_first_access_is_refused() -> None:
 
 
 def test_what_is_no_scope_is_refused() -> None:
-    with pytest.raises(TypeError, match="CoroutineScope or None"):
-        ViewModel(Dispatchers.Default)  # type: ignore[arg-type]
+    for wrong in (Dispatchers.Default, Job(), 3):
+        with pytest.raises(TypeError, match="CoroutineScope or None"):
+            ViewModel(wrong)  # type: ignore[arg-type]
 
 
 # ---- no main thread
@@ -271,6 +281,31 @@ def test_without_a_main_thread_it_has_no_dispatcher_and_launches_run_on_default(
 
 
 # ---- races
+
+
+def test_a_clear_that_comes_while_the_scope_is_being_made_leaves_it_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ViewModel()
+    monkeypatch.setattr(_viewmodel, "has_main", lambda: (model.clear(), False)[1])
+
+    scope = model.view_model_scope
+
+    assert not scope.is_active
+    assert scope is model.view_model_scope
+
+
+def test_another_thread_that_is_faster_makes_the_one_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ViewModel()
+    faster: list[CoroutineScope] = []
+
+    def look() -> bool:
+        monkeypatch.setattr(_viewmodel, "has_main", lambda: False)
+        faster.extend(_at_once([lambda: model.view_model_scope]))
+        return False
+
+    monkeypatch.setattr(_viewmodel, "has_main", look)
+
+    assert model.view_model_scope is faster[0]
+    model.clear()
 
 
 def test_threads_that_ask_at_once_get_one_scope(main: VMain) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dis
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
@@ -23,7 +24,7 @@ CODES = {
     for member in (*vars(MessageQueue).values(), *vars(_queue).values())
     if hasattr(member, "__code__") and member.__module__ == _queue.__name__
 }
-OPENING = ("CALL", "JUMP_BACKWARD", "RESUME", "BEFORE_WITH", "PRECALL")
+OPENING = ("CALL", "JUMP_BACKWARD", "RESUME")
 _open: dict[CodeType, set[int]] = {}
 
 
@@ -46,30 +47,60 @@ def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]
     """Run `scenario` with `action` called, once, at the open point number `at`. False: there are not so many."""
     seen = 0
 
-    def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
+    def at_instruction(code: CodeType, offset: int) -> None:
         nonlocal seen
-        if event == "opcode" and frame.f_lasti in open_points(frame.f_code):
+        if seen <= at and offset in open_points(code):
             seen += 1
             if seen == at + 1:
-                sys.settrace(None)
-                frame.f_trace = None
                 action()
-        return on_opcode
 
-    def on_call(frame: FrameType, event: str, arg: object) -> Any:
-        if frame.f_code not in CODES or seen > at:
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return on_opcode
-
-    previous = sys.gettrace()
-    sys.settrace(on_call)
-    try:
+    with watched(at_instruction):
         scenario()
-    finally:
-        sys.settrace(previous)
     return seen > at
+
+
+if sys.version_info >= (3, 12):
+
+    @contextmanager
+    def watched(at_instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
+        """Call `at_instruction(code, offset)` before each instruction of the queue."""
+        monitoring, tool = sys.monitoring, 4
+        monitoring.use_tool_id(tool, "strike")
+        monitoring.register_callback(tool, monitoring.events.INSTRUCTION, at_instruction)
+        for code in CODES:
+            monitoring.set_local_events(tool, code, monitoring.events.INSTRUCTION)
+        try:
+            yield
+        finally:
+            for code in CODES:
+                monitoring.set_local_events(tool, code, 0)
+            monitoring.register_callback(tool, monitoring.events.INSTRUCTION, None)
+            monitoring.free_tool_id(tool)
+
+else:
+
+    @contextmanager
+    def watched(at_instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
+        """Call `at_instruction(code, offset)` before each instruction of the queue."""
+
+        def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
+            if event == "opcode":
+                at_instruction(frame.f_code, frame.f_lasti)
+            return on_opcode
+
+        def on_call(frame: FrameType, event: str, arg: object) -> Any:
+            if frame.f_code not in CODES:
+                return None
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            return on_opcode
+
+        previous = sys.gettrace()
+        sys.settrace(on_call)
+        try:
+            yield
+        finally:
+            sys.settrace(previous)
 
 
 def a_busy_queue() -> tuple[MessageQueue, VirtualClock, list[Note], Callable[[], object]]:
@@ -178,8 +209,7 @@ def test_a_ctrl_c_at_any_point_of_a_quit_leaves_nobody_unheard():
         except KeyboardInterrupt:
             pass
         assert is_free(queue._lock), f"point {at}"
-        queue.quit()  # what loop() does as it ends
-        queue.run_due()
+        queue.close()  # what loop() does as it ends
         lost = [notes[n] for n in (0, 1, 4) if not notes[n].ran + notes[n].dropped]
         assert not lost, f"point {at}: {lost}"
         at += 1
@@ -188,7 +218,13 @@ def test_a_ctrl_c_at_any_point_of_a_quit_leaves_nobody_unheard():
 
 def is_free(lock: Any) -> bool:
     got: list[bool] = []
-    other = threading.Thread(target=lambda: got.append(lock.acquire(blocking=False)))
+
+    def attempt() -> None:
+        if lock.acquire(blocking=False):
+            got.append(True)
+            lock.release()
+
+    other = threading.Thread(target=attempt)
     other.start()
     other.join()
     return got == [True]

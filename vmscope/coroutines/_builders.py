@@ -18,6 +18,7 @@ from ._context import CoroutineContext, EmptyCoroutineContext, checked_context
 from ._coroutine import (
     Coroutine,
     DeferredCoroutine,
+    Env,
     ScopeCoroutine,
     FrameWait,
     Hop,
@@ -28,7 +29,6 @@ from ._coroutine import (
     make_frame,
     needed,
     running,
-    thread_elements,
 )
 from ._deferred import Deferred, awaited_error
 from ._dispatcher import CoroutineDispatcher, Runnable, here
@@ -53,8 +53,8 @@ def launch(
     block: Generator[Any, Any, object] | types.CoroutineType[Any, Any, object], *,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Job: ...  # fmt: skip
-def launch(
-    block: Any, *args: Any, context: CoroutineContext | None = None,
+def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
+    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts], context: CoroutineContext | None = None,
     start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Job:  # fmt: skip
     """Start a child of the running coroutine, or of the innermost scope block in it. See `CoroutineScope.launch`.
@@ -64,7 +64,7 @@ def launch(
     """
     coroutine = needed("launch() without a scope")
     frame = coroutine._frame
-    return launch_in(StandaloneCoroutine, frame, frame._base, coroutine._dispatcher, block, args, context, start, name)
+    return launch_in(StandaloneCoroutine, frame, frame._env, block, args, context, start, name)
 
 
 @overload
@@ -87,8 +87,8 @@ def async_(
     block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[T]: ...  # fmt: skip
-def async_(
-    block: Any, *args: Any, context: CoroutineContext | None = None,
+def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
+    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts], context: CoroutineContext | None = None,
     start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[Any]:  # fmt: skip
     """Start a child with a result, as `launch` does. See `CoroutineScope.async_`.
@@ -100,7 +100,7 @@ def async_(
     frame = coroutine._frame
     return cast(
         "Deferred[Any]",
-        launch_in(DeferredCoroutine, frame, frame._base, coroutine._dispatcher, block, args, context, start, name),
+        launch_in(DeferredCoroutine, frame, frame._env, block, args, context, start, name),
     )
 
 
@@ -115,7 +115,7 @@ def with_context(
 def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Suspending[T]: ...
 @overload
 def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> Suspending[T]: ...
-def with_context(context: CoroutineContext, block: Any, *args: Any) -> Suspending[Any]:
+def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts]) -> Suspending[Any]:
     """Run `block` in another context, on another dispatcher say, and come back with its value.
 
     Args:
@@ -145,16 +145,14 @@ def _with_context(context: CoroutineContext, block: Callable[..., Any], args: tu
     outer = coroutine._frame
     parent = context.get(Job) or outer
     parent.ensure_active()
-    base = (outer._base + context).minus_key(Job)
-    old = coroutine._dispatcher
-    new = context.get(CoroutineDispatcher)
-    if new is None or new is old or new == old:
-        frame = make_frame(ScopeCoroutine, parent, base, old)
-        elements = thread_elements(base)
-        if elements is None and coroutine._elements is None:
-            return (yield from in_frame(frame, block, args))
-        return (yield from _with_elements(coroutine, elements, frame, block, args))
-    return (yield from _elsewhere(coroutine, make_frame(ScopeCoroutine, parent, base, new), block, args))
+    env = outer._env.plus(context)
+    frame = make_frame(ScopeCoroutine, parent, env)
+    new, old = env.dispatcher, coroutine._dispatcher
+    if new is not old and new != old:
+        return (yield from _elsewhere(coroutine, frame, block, args))
+    if env.elements is None and coroutine._elements is None:
+        return (yield from in_frame(frame, block, args))
+    return (yield from _with_elements(coroutine, env.elements, frame, block, args))
 
 
 def _with_elements(
@@ -180,14 +178,14 @@ def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Callable[...,
     outer_straight = coroutine._straight
     straight = False
     coroutine._frame = frame
-    coroutine._dispatcher = frame._dispatcher
+    coroutine._dispatcher = frame._env.dispatcher
     try:
         try:
-            in_place = yield from Hop(thread_elements(frame._base), frame)
+            in_place = yield from Hop(frame._env.elements, frame)
         except GeneratorExit:
             raise
         except BaseException as cancelled:  # noqa: BLE001  (before it began)
-            value, error = None, cancelled
+            value, error = None, cast("BaseException | None", cancelled)
         else:
             coroutine._straight = in_place is True
             value, error = yield from run_block(frame, block, args)
@@ -218,7 +216,7 @@ def non_cancellable(
 ) -> Suspending[T | None]: ...
 @overload
 def non_cancellable(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], timeout: float | None = None) -> Suspending[T | None]: ...
-def non_cancellable(block: Any, *args: Any, timeout: float | None = None) -> Suspending[Any]:
+def non_cancellable(block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts], timeout: float | None = None) -> Suspending[Any]:
     """Run clean-up that suspends, though the coroutine has been cancelled; for `timeout` seconds at most.
 
     Args:
@@ -366,6 +364,8 @@ class BlockingCoroutine(Coroutine):
     """Made by run_blocking and run_main: its outcome is theirs, and cancels nobody."""
 
     __slots__ = ("_waiting", "_wake")
+    _waiting: int  # the thread that waits for it
+    _wake: Callable[[], object]  # wakes that thread
     _scoped = True
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
@@ -393,7 +393,9 @@ def run_blocking(
 def run_blocking(
     block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *, context: CoroutineContext = EmptyCoroutineContext
 ) -> T: ...
-def run_blocking(block: Any, *args: Any, context: CoroutineContext = EmptyCoroutineContext) -> Any:
+def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
+    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+) -> Any:
     """Run a coroutine and block this thread until it and its children have ended; return its value.
 
     Args:
@@ -413,11 +415,9 @@ def run_blocking(block: Any, *args: Any, context: CoroutineContext = EmptyCorout
     _checked_block(block, args, "run_blocking")
     shared = here.events
     queue = MessageQueue() if shared is None else shared
-    dispatcher = context.get(CoroutineDispatcher)
-    if dispatcher is None:
-        dispatcher = BlockingLoop(queue)
-        context = context + dispatcher
-    coroutine = _blocking(block, args, context, dispatcher, queue.wake)
+    if CoroutineDispatcher not in context:
+        context = context + BlockingLoop(queue)
+    coroutine = _blocking(block, args, context, queue.wake)
     here.events = queue
     restore = take_ctrl_c(queue)
     try:
@@ -438,12 +438,12 @@ def _checked_block(block: object, args: tuple[Any, ...], where: str) -> None:
 
 
 def _blocking(
-    block: Any, args: tuple[Any, ...], context: CoroutineContext, dispatcher: CoroutineDispatcher, wake: Callable[[], object]
+    block: Any, args: tuple[Any, ...], context: CoroutineContext, wake: Callable[[], object]
 ) -> BlockingCoroutine:
     coroutine = object.__new__(BlockingCoroutine)
     coroutine._wake = wake
     coroutine._waiting = get_ident()
-    coroutine._init_coroutine(context.get(Job), context.minus_key(Job), dispatcher, ACTIVE, block, args)
+    coroutine._init_coroutine(context.get(Job), Env(context.minus_key(Job)), ACTIVE, block, args)
     return coroutine
 
 
@@ -472,7 +472,9 @@ def run_main(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> 
 def run_main(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T: ...
 @overload
 def run_main(block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T]) -> T: ...
-def run_main(block: Any, *args: Any) -> Any:
+def run_main(
+    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts]
+) -> Any:
     """Make this thread the main looper, run the block as a coroutine on Dispatchers.Main, and return its value.
 
     The looper runs until the coroutine and its children have ended; what is still pending then is dropped.
@@ -489,7 +491,7 @@ def run_main(block: Any, *args: Any) -> Any:
     """
     _checked_block(block, args, "run_main")
     looper = _main_looper_here()
-    coroutine = _blocking(block, args, Main, Main, looper.queue.wake)
+    coroutine = _blocking(block, args, Main, looper.queue.wake)
     try:
         coroutine._resume(None, None, RETURNING, None)
         _run_to_end(coroutine, looper.run_until)
@@ -535,8 +537,8 @@ def run_blocking_io(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], aban
 
 def _abandonable(function: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     coroutine = needed("run_blocking_io")
-    base = coroutine._frame._base
-    task = cast("Deferred[Any]", launch_in(DeferredCoroutine, None, base, IO, function, args, None, CoroutineStart.DEFAULT, None))
+    env = coroutine._frame._env.plus(IO)
+    task = cast("Deferred[Any]", launch_in(DeferredCoroutine, None, env, function, args, None, CoroutineStart.DEFAULT, None))
     try:
         return (yield from task.await_())
     except CancellationException:

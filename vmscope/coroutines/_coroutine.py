@@ -23,15 +23,15 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError, RejectedExecutionError
-from .._primitives import report_uncaught
+from .._primitives import RLock, report_uncaught
 from ..looper._looper import Looper
 from ._context import CoroutineContext, CoroutineName, ThreadContextElement
 from ._deferred import Deferred
 from ._dispatcher import CoroutineDispatcher, drain_in_place, here
 from ._exceptions import handle_coroutine_exception
-from ._job import ACTIVE, COMPLETED, COMPLETING, Job, cancel_tree
-from ._pool import IO
-from ._suspend import RETURNING, SUSPENDED, Suspending, Suspension, iterate
+from ._job import ACTIVE, COMPLETED, COMPLETING, Job, NonCancellable, attach, cancel_tree
+from ._pool import IO, Default
+from ._suspend import ATOMIC, RETURNING, SUSPENDED, Suspending, Suspension, iterate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,56 +61,94 @@ def needed(what: str) -> Coroutine:
     return coroutine
 
 
-def full_context(base: CoroutineContext, dispatcher: CoroutineDispatcher, job: Job) -> CoroutineContext:
-    """Return the context that code sees: what was given, a dispatcher in any case, and the job."""
-    if CoroutineDispatcher not in base:
-        base = base + dispatcher
-    return base + job
+class Env:
+    """What the coroutines of a scope share: looked up once, not once a launch. Never changes.
+
+    Attributes:
+        context: All elements but the Job.
+        dispatcher: Where they run; Default, where the context names none.
+        elements: What is set on a thread for each step; None for nothing.
+    """
+
+    __slots__ = ("context", "dispatcher", "elements")
+
+    def __init__(self, context: CoroutineContext, dispatcher: CoroutineDispatcher | None = None) -> None:
+        self.context = context
+        self.dispatcher: CoroutineDispatcher = context.get(CoroutineDispatcher) or dispatcher or Default
+        self.elements = thread_elements(context)
+
+    def plus(self, context: CoroutineContext) -> Env:
+        """Return this one with the elements of `context`; a Job in it is left out."""
+        return Env((self.context + context).minus_key(Job), self.dispatcher)
+
+    def of(self, job: Job) -> CoroutineContext:
+        """Return the context that code sees: what was given, a dispatcher in any case, and `job`."""
+        context = self.context
+        return (context if CoroutineDispatcher in context else context + self.dispatcher) + job
 
 
 class Coroutine(Job):
     """What launch, async_ and run_blocking make. Users see it as a Job."""
 
     __slots__ = (
-        "_args", "_base", "_block", "_cont", "_context", "_dispatcher", "_due", "_elements", "_error", "_frame",
+        "_args", "_block", "_cont", "_context", "_dispatcher", "_due", "_elements", "_env", "_error", "_frame",
         "_generator", "_mode", "_result", "_straight", "when",
     )  # fmt: skip
     asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
     removed = False
 
-    _base: CoroutineContext  # its context but for the job
-    _dispatcher: CoroutineDispatcher  # of the innermost frame
+    _env: Env  # of its launch
+    _dispatcher: CoroutineDispatcher  # of the innermost frame, as `_elements`
+    _elements: tuple[ThreadContextElement, ...] | None
     _frame: Any  # the innermost frame, itself at first
+    _block: Any  # what is called when it begins, with `_args`; None from then on
+    _args: Any
     _generator: Any  # what it drives; None before the start and after the end
     _context: Context
+    _result: Any  # what the step that is owed goes on with: this, or `_error`
+    _error: BaseException | None
+    _cont: Any  # the continuation that wants to hear if the value is lost
+    when: float  # as an item of a message queue
 
-    def _init_coroutine(
-        self, parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher, state: int,
-        block: Any, args: tuple[Any, ...],
-    ) -> None:  # fmt: skip
-        self._base = base
-        self._dispatcher = dispatcher
+    def _init_coroutine(self, parent: Job | None, env: Env, state: int, block: Any, args: tuple[Any, ...]) -> None:
+        """Set the fields, and attach to `parent`. Longhand, with Job's part and the plain case of `attach` in it.
+
+        0.55 us of a launch (3.11); 0.35 more when each part was a function of its own.
+        """
+        self._env = env
+        self._dispatcher = env.dispatcher
+        self._elements = env.elements
         self._frame = self
         self._block = block
         self._args = args
         self._generator = None
         self._context = copy_context()
-        self._elements = thread_elements(base)
-        self._due = False
         self._mode = RETURNING
-        self._result: Any = None
-        self._error: BaseException | None = None
-        self._cont: Any = None
-        self._straight = False
-        self._init_job(parent, state)
+        self._due = True
+        self._state = state
+        self._nodes = self._waiter = self._cause = self._others = self._pending = self._parent = self._value = None
+        if parent is None or parent is NonCancellable:
+            self._lock = RLock()
+            return
+        self._lock = lock = parent._lock
+        with lock:
+            if parent._state == ACTIVE and parent._waiter is None:
+                nodes = parent._nodes
+                if nodes is None:
+                    parent._nodes = {self: None}
+                else:
+                    nodes[self] = None
+                self._parent = parent
+                return
+        attach(self, parent)
 
     @property
     def coroutine_context(self) -> CoroutineContext:
         """Everything it was launched with, its dispatcher and itself as the Job."""
-        return full_context(self._base, self._dispatcher, self)
+        return self._env.of(self)
 
     def _title(self) -> str:
-        name = self._base.get(CoroutineName)
+        name = self._env.context.get(CoroutineName)
         return f"{type(self).__name__} {name.name!r}" if name is not None else type(self).__name__
 
     def _handler_failed(self, error: BaseException) -> None:
@@ -174,7 +212,11 @@ class Coroutine(Job):
         if not self._due:
             return
         self._due = False
+        if self._generator is None:
+            self._begin()
+            return
         value, error, cont = self._result, self._error, self._cont
+        self._result = self._error = self._cont = None
         if self._mode:
             frame = self._frame
             if not ACTIVE <= frame._state <= COMPLETING:
@@ -184,51 +226,46 @@ class Coroutine(Job):
                         cont._lost(error)
                 elif type(error) is DeferredCancelledError:
                     error = error.__cause__  # the caller is cancelled as well: then it is a cancellation
-        self._result = self._error = self._cont = None
-        if self._generator is None:
-            self._start(error)
-        else:
-            self._step(value, error)
+        self._step(value, error)
 
     def _deliver(self) -> None:
         """Run the step that is owed, in place: the job's end wins over whatever a block came back with."""
         if not self._due:
             return
         self._due = False
+        if self._generator is None:
+            self._begin()
+            return
         value, error = self._result, self._error
+        self._result = self._error = self._cont = None
         if self._mode == RETURNING:
             frame = self._frame
             if not ACTIVE <= frame._state <= COMPLETING:
                 error = frame.get_cancellation_exception()
-        self._result = self._error = self._cont = None
-        if self._generator is None:
-            self._start(error)
-        else:
-            self._step(value, error)
+        self._step(value, error)
 
     # -- the first step
 
-    def _start(self, error: BaseException | None) -> None:
-        """Call the block and run to its first suspension; with `error`, end without calling it."""
+    def _begin(self) -> None:
+        """Begin, unless it was cancelled before; an ATOMIC start begins all the same."""
+        if ACTIVE <= self._state <= COMPLETING or self._mode == ATOMIC:
+            self._start()
+            return
+        block, self._block, self._args = self._block, None, None
+        if not callable(block):
+            block.close()  # a ready coroutine that never ran would warn
+        self._finish(None, self.get_cancellation_exception())
+
+    def _start(self) -> None:
+        """Call the block and run to its first suspension."""
         block, args = self._block, self._args
         self._block = self._args = None
-        if error is not None:
-            if not callable(block):
-                block.close()  # a ready coroutine that never ran would warn
-            self._finish(None, error)
-            return
         try:
-            if callable(block):
-                value = self._enter(block, args)
+            if self._elements is not None:
+                value = self._call_with_elements(block, args)
             else:
-                value = block
-                self._context.run(current.set, self)
-            if value is None:
-                generator = None
-            elif type(value) is types.CoroutineType:
-                generator = value
-            else:
-                generator = iterate(value)
+                value = self._context.run(_call_block, self, block, args)
+            generator = value if value is None or type(value) in _DRIVEN else iterate(value)
         except StopIteration as stop:
             self._finish(None, _stopped(stop))
             return
@@ -241,10 +278,9 @@ class Coroutine(Job):
         self._generator = generator
         self._step(None, None)
 
-    def _enter(self, block: Callable[..., object], args: tuple[Any, ...]) -> object:
+    def _call_with_elements(self, block: Any, args: Any) -> object:
         elements = self._elements
-        if elements is None:
-            return self._context.run(_call_block, self, block, args)
+        assert elements is not None
         olds = update_all(elements)
         try:
             return self._context.run(_call_block, self, block, args)
@@ -337,9 +373,12 @@ def _leave_in_place() -> None:
         local.active = False
 
 
-def _call_block(coroutine: Coroutine, block: Callable[..., object], args: tuple[Any, ...]) -> object:
+def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> object:
     current.set(coroutine)
-    return block(*args)
+    return block(*args) if callable(block) else block
+
+
+_DRIVEN = (types.GeneratorType, types.CoroutineType)
 
 
 def _without_driver(failure: BaseException) -> BaseException:
@@ -425,6 +464,8 @@ class _Escape:
     asynchronous = True
     removed = False
 
+    when: float
+
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
@@ -467,13 +508,12 @@ class ScopeCoroutine(Job):
     Kotlin: ScopeCoroutine.
     """
 
-    __slots__ = ("_base", "_dispatcher", "_early", "_waits")
+    __slots__ = ("_early", "_env", "_waits")
     _scoped = True
     _early: Any  # in with_context: None, what the block left for a caller that had not gone yet, or _LEFT
 
-    def _init_frame(self, parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> None:
-        self._base = base
-        self._dispatcher = dispatcher
+    def _init_frame(self, parent: Job | None, env: Env) -> None:
+        self._env = env
         self._early = None
         self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
         self._init_job(parent, ACTIVE)
@@ -481,7 +521,7 @@ class ScopeCoroutine(Job):
     @property
     def coroutine_context(self) -> CoroutineContext:
         """The context inside the block."""
-        return full_context(self._base, self._dispatcher, self)
+        return self._env.of(self)
 
     def _handler_failed(self, error: BaseException) -> None:
         handle_coroutine_exception(self.coroutine_context, error)
@@ -498,10 +538,10 @@ class ScopeCoroutine(Job):
         return False
 
 
-def make_frame(kind: type[ScopeCoroutine], parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher) -> ScopeCoroutine:
+def make_frame(kind: type[ScopeCoroutine], parent: Job | None, env: Env) -> ScopeCoroutine:
     """Make a frame of `kind`. (Job's own constructor takes a parent alone.)"""
     frame = object.__new__(kind)
-    frame._init_frame(parent, base, dispatcher)
+    frame._init_frame(parent, env)
     return frame
 
 

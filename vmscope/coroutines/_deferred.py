@@ -77,7 +77,7 @@ class CompletableDeferred(CompletableJob, Deferred[T]):
 
     __slots__ = ()
 
-    def __new__(cls, value: T = _UNSET, parent: Job | None = None) -> CompletableDeferred[T]:  # type: ignore[misc]
+    def __new__(cls, value: T = _UNSET, parent: Job | None = None) -> CompletableDeferred[T]:
         """Make one; Job's own `__new__` takes a parent alone."""
         return object.__new__(cls)
 

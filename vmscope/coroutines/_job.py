@@ -28,7 +28,7 @@ Counterpart: kotlinx.coroutines.JobSupport.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .._errors import (
@@ -256,7 +256,7 @@ class Job(ContextElement):
         """Cancel the job, then suspend until it has ended."""
         return call("cancel_and_join", self._cancel_and_join, message)
 
-    def _cancel_and_join(self, message: str | CancellationException | None) -> Iterator[Any]:
+    def _cancel_and_join(self, message: str | CancellationException | None) -> Generator[Any, Any, None]:
         self.cancel(message)
         yield from self.join()
 
@@ -532,7 +532,7 @@ class _NonCancellable(Job):
     __slots__ = ()
     key = Job
 
-    def __new__(cls) -> _NonCancellable:  # type: ignore[override]
+    def __new__(cls) -> _NonCancellable:
         return object.__new__(cls)
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import IllegalStateError, RejectedExecutionError
 from .._primitives import RLock, get_ident
+from ..looper import _looper as main_room
 from ..looper._looper import Looper
 from ._context import CoroutineContext
 from ._dispatcher import CoroutineDispatcher, NamedDispatcher, Runnable, checked_parallelism
@@ -26,6 +27,7 @@ class LooperDispatcher(CoroutineDispatcher):
     """What Main and handler dispatchers share: all they do, they do on the queue of a looper."""
 
     __slots__ = ("_immediate",)
+    _immediate: bool
     _resumes_timers_in_place = True
 
     def _looper(self) -> Looper:
@@ -37,7 +39,7 @@ class LooperDispatcher(CoroutineDispatcher):
         raise NotImplementedError
 
     def is_dispatch_needed(self, context: CoroutineContext) -> bool:
-        return not self._immediate or self._looper().thread.ident != get_ident()
+        return not self._immediate or self._looper()._ident != get_ident()
 
     def dispatch(self, context: CoroutineContext, block: Runnable) -> None:
         """Post `block`; always, also on the immediate one.
@@ -54,7 +56,7 @@ class LooperDispatcher(CoroutineDispatcher):
         return self if name is None else NamedDispatcher(self, name)
 
     def _needs_dispatch(self, coroutine: Any) -> bool:
-        return not self._immediate or self._looper().thread.ident != get_ident()
+        return not self._immediate or self._looper()._ident != get_ident()
 
     def _dispatch(self, coroutine: Any) -> None:
         if not self._looper().queue.put(coroutine):
@@ -70,6 +72,7 @@ class Posted:
     __slots__ = ("_block", "when")
     asynchronous = True
     removed = False
+    when: float
 
     def __init__(self, block: Runnable) -> None:
         self._block = block
@@ -160,10 +163,10 @@ class MainDispatcher(LooperDispatcher):
             delegate = self._delegate()
             if delegate is not None:
                 return delegate._needs_dispatch(coroutine)
-        looper = Looper.get_main()
+        looper = main_room._main  # what Looper.get_main() returns: a call costs 40 ns, this 15 (3.11)
         if looper is None:
             raise _missing()
-        return not self._immediate or looper.thread.ident != get_ident()
+        return not self._immediate or looper._ident != get_ident()
 
     def _dispatch(self, coroutine: Any) -> None:
         if _main.delegate is not None or _main.factories:
@@ -171,16 +174,17 @@ class MainDispatcher(LooperDispatcher):
             if delegate is not None:
                 delegate._dispatch(coroutine)
                 return
-        looper = Looper.get_main()
+        looper = main_room._main
         if looper is None:
             raise _missing()
         if not looper.queue.put(coroutine):
             coroutine.rejected()
 
     def _dispatch_yield(self, coroutine: Any) -> bool:
-        delegate = self._delegate()
-        if delegate is not None:
-            return delegate._dispatch_yield(coroutine)
+        if _main.delegate is not None or _main.factories:
+            delegate = self._delegate()
+            if delegate is not None:
+                return delegate._dispatch_yield(coroutine)
         self._dispatch(coroutine)
         return True
 

@@ -17,6 +17,7 @@ from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, ch
 from ._coroutine import (
     Coroutine,
     DeferredCoroutine,
+    Env,
     ScopeCoroutine,
     FrameWait,
     StandaloneCoroutine,
@@ -26,10 +27,9 @@ from ._coroutine import (
     running,
 )
 from ._deferred import Deferred
-from ._dispatcher import CoroutineDispatcher
+from ._dispatcher import drain_in_place, here
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancel_tree, cancellation
 from ._main import Main
-from ._pool import Default
 from ._suspend import ATOMIC, RETURNING, Call, Suspending, call, iterate
 
 if TYPE_CHECKING:
@@ -70,10 +70,9 @@ class CoroutineScope:
     Kotlin: CoroutineScope.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_base", "_context", "_dispatcher", "_job")
-    _base: CoroutineContext
+    __slots__ = ("__dict__", "__weakref__", "_context", "_env", "_job")
     _context: CoroutineContext
-    _dispatcher: CoroutineDispatcher
+    _env: Env
     _job: Job | None
 
     def __init__(self, context: CoroutineContext = EmptyCoroutineContext) -> None:
@@ -86,18 +85,17 @@ class CoroutineScope:
         """Look everything up that a launch needs, once."""
         self._context = context
         self._job = context.get(Job)
-        self._base = context.minus_key(Job)
-        self._dispatcher = context.get(CoroutineDispatcher) or Default
+        self._env = Env(context.minus_key(Job))
 
     def __getattr__(self, name: str) -> Any:
         # A class with a coroutine_context of its own never called __init__: its context is looked at for each launch.
-        if name in ("_base", "_context", "_dispatcher", "_job") and type(self).coroutine_context is not CoroutineScope.coroutine_context:
-            context = self.coroutine_context
+        if type(self).coroutine_context is not CoroutineScope.coroutine_context:
             if name == "_job":
-                return context.get(Job)
-            if name == "_base":
-                return context.minus_key(Job)
-            return context if name == "_context" else context.get(CoroutineDispatcher) or Default
+                return self.coroutine_context.get(Job)
+            if name == "_env":
+                return Env(self.coroutine_context.minus_key(Job))
+            if name == "_context":
+                return self.coroutine_context
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
@@ -142,9 +140,10 @@ class CoroutineScope:
         self, block: Generator[Any, Any, object] | types.CoroutineType[Any, Any, object], *,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Job: ...  # fmt: skip
-    def launch(
-        self, block: Any, *args: Any, context: CoroutineContext | None = None,
-        start: CoroutineStart = _DEFAULT, name: str | None = None,
+    def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
+        self, block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any],
+        *args: Unpack[Ts], context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
+        name: str | None = None,
     ) -> Job:  # fmt: skip
         """Start a coroutine; returns at once with its Job.
 
@@ -165,9 +164,7 @@ class CoroutineScope:
         Threads: any.
         Kotlin: launch.
         """
-        return launch_in(
-            StandaloneCoroutine, self._job, self._base, self._dispatcher, block, args, context, start, name
-        )
+        return launch_in(StandaloneCoroutine, self._job, self._env, block, args, context, start, name)
 
     @overload
     def async_(
@@ -189,9 +186,10 @@ class CoroutineScope:
         self, block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
-    def async_(
-        self, block: Any, *args: Any, context: CoroutineContext | None = None,
-        start: CoroutineStart = _DEFAULT, name: str | None = None,
+    def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
+        self, block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any],
+        *args: Unpack[Ts], context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
+        name: str | None = None,
     ) -> Deferred[Any]:  # fmt: skip
         """Start a coroutine whose result is awaited: `yield from deferred.await_()`. Arguments as for `launch`.
 
@@ -200,7 +198,7 @@ class CoroutineScope:
         """
         return cast(
             "Deferred[Any]",
-            launch_in(DeferredCoroutine, self._job, self._base, self._dispatcher, block, args, context, start, name),
+            launch_in(DeferredCoroutine, self._job, self._env, block, args, context, start, name),
         )
 
     def __add__(self, context: CoroutineContext) -> CoroutineScope:
@@ -238,38 +236,62 @@ def scope_of(context: CoroutineContext) -> CoroutineScope:
 
 
 def launch_in(
-    kind: type[Coroutine], parent: Job | None, base: CoroutineContext, dispatcher: CoroutineDispatcher,
-    block: Any, args: tuple[Any, ...], context: CoroutineContext | None, start: CoroutineStart, name: str | None,
+    kind: type[Coroutine], parent: Job | None, env: Env, block: Any, args: tuple[Any, ...],
+    context: CoroutineContext | None, start: CoroutineStart, name: str | None,
 ) -> Coroutine:  # fmt: skip
-    """Make a coroutine of `kind` and start it. Hot."""
+    """Make a coroutine of `kind` and start it. Hot; the plain start is `Coroutine._resume` longhand."""
     if not callable(block):
         check_ready(block, args)
-    if context is not None:
-        base, dispatcher = _joined(base, dispatcher, context)
-    if name is not None:
-        base = base + CoroutineName(name)
+    if context is not None or name is not None:
+        env = _added(env, context, name)
     coroutine = _new(kind)
-    if start is _DEFAULT:
-        coroutine._init_coroutine(parent, base, dispatcher, ACTIVE, block, args)
-        coroutine._resume(None, None, RETURNING, None)
+    if start is not _DEFAULT:
+        _start_otherwise(coroutine, parent, env, block, args, start)
         return coroutine
+    coroutine._init_coroutine(parent, env, ACTIVE, block, args)
+    dispatcher = env.dispatcher
+    try:
+        if dispatcher._needs_dispatch(coroutine):
+            dispatcher._dispatch(coroutine)
+            return coroutine
+    except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
+        coroutine._dispatch_failed(fault)
+        return coroutine
+    local = here
+    if local.active:
+        local.waiting.append(coroutine)
+        return coroutine
+    local.active = True
+    try:
+        coroutine._due = False
+        coroutine._begin()
+        if local.waiting:
+            drain_in_place(local)
+    finally:
+        local.active = False
+    return coroutine
+
+
+def _start_otherwise(
+    coroutine: Coroutine, parent: Job | None, env: Env, block: Any, args: tuple[Any, ...], start: CoroutineStart
+) -> None:
     if start is _LAZY:
-        coroutine._init_coroutine(parent, base, dispatcher, NEW, block, args)
-        return coroutine
-    if start is _ATOMIC:
-        coroutine._init_coroutine(parent, base, dispatcher, ACTIVE, block, args)
+        coroutine._init_coroutine(parent, env, NEW, block, args)
+    elif start is _ATOMIC:
+        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
         coroutine._resume(None, None, ATOMIC, None)
-        return coroutine
-    if start is _UNDISPATCHED:
-        coroutine._init_coroutine(parent, base, dispatcher, ACTIVE, block, args)
-        coroutine._start(None)
-        return coroutine
-    raise TypeError(f"start takes a CoroutineStart, got {start!r}")
+    elif start is _UNDISPATCHED:
+        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
+        coroutine._due = False
+        coroutine._start()
+    else:
+        raise TypeError(f"start takes a CoroutineStart, got {start!r}")
 
 
-def _joined(
-    base: CoroutineContext, dispatcher: CoroutineDispatcher, context: CoroutineContext
-) -> tuple[CoroutineContext, CoroutineDispatcher]:
+def _added(env: Env, context: CoroutineContext | None, name: str | None) -> Env:
+    """Return `env` with what one launch adds to it."""
+    if context is None:
+        return env.plus(CoroutineName(cast("str", name)))
     checked_context(context, "context=")
     job = context.get(Job)
     if job is not None:
@@ -278,7 +300,7 @@ def _joined(
             "Write (scope + job).launch(...) for a coroutine of another job, scope.launch(...) for one of this scope, "
             "with_context(NonCancellable, ...) for clean-up, supervisor_scope(...) for children that fail alone"
         )
-    return base + context, context.get(CoroutineDispatcher) or dispatcher
+    return env.plus(context if name is None else context + CoroutineName(name))
 
 
 def check_ready(block: object, args: tuple[Any, ...]) -> None:
@@ -379,7 +401,7 @@ def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, str
 def new_frame(kind: type[ScopeCoroutine], coroutine: Coroutine) -> ScopeCoroutine:
     """Make a frame below the innermost one of `coroutine`, in the same context."""
     outer = coroutine._frame
-    return make_frame(kind, outer, outer._base, coroutine._dispatcher)
+    return make_frame(kind, outer, outer._env)
 
 
 class ScopeBlock(Call[T]):
@@ -435,7 +457,7 @@ def coroutine_scope(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args
 def coroutine_scope(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
 @overload
 def coroutine_scope(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
-def coroutine_scope(block: Any = None, *args: Any) -> ScopeBlock[Any]:
+def coroutine_scope(block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unpack[Ts]) -> ScopeBlock[Any]:
     """Run `block` in a scope of its own and wait for all that is launched in it: `launch(...)` inside belongs to it.
 
     Args:
@@ -462,7 +484,7 @@ def supervisor_scope(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *arg
 def supervisor_scope(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
 @overload
 def supervisor_scope(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
-def supervisor_scope(block: Any = None, *args: Any) -> ScopeBlock[Any]:
+def supervisor_scope(block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unpack[Ts]) -> ScopeBlock[Any]:
     """Like `coroutine_scope`, with children that fail alone, each to its handler.
 
     The block itself is not supervised: what it raises cancels the children and is raised here.
@@ -478,7 +500,7 @@ def non_cancellable_join(job: Job) -> Suspending[None]:
 
 def _join_shielded(job: Job) -> Generator[Any, Any, None]:
     coroutine = needed("join")
-    frame = make_frame(ScopeCoroutine, NonCancellable, coroutine._frame._base, coroutine._dispatcher)
+    frame = make_frame(ScopeCoroutine, NonCancellable, coroutine._frame._env)
     yield from in_frame(frame, job.join, ())
 
 

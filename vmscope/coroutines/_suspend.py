@@ -163,7 +163,7 @@ def iterate(value: object) -> Generator[Any, Any, Any] | None:
     if kind is types.GeneratorType:
         return cast("Generator[Any, Any, Any]", value)
     if kind is types.CoroutineType or isinstance(value, Suspending):
-        return cast("Generator[Any, Any, Any]", cast("Awaitable[Any]", value).__await__())
+        return cast("Suspending[Any]", value).__await__()
     if kind is types.AsyncGeneratorType:
         raise TypeError(f"{value!r} is an async generator: it yields values to `async for` and is no block")
     if hasattr(value, "send") and hasattr(value, "throw") and hasattr(value, "close"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
 from .._errors import TimeoutCancellationException
 from ._context import CoroutineName
 from ._coroutine import Coroutine, ScopeCoroutine, needed
-from ._job import cancel_tree
+from ._job import ACTIVE, COMPLETING, cancel_tree
 from ._scope import ScopeBlock, in_frame
 from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension
 
@@ -115,7 +115,9 @@ class _Yield(Suspension[None]):
         return "yield_"
 
     def _start(self, coroutine: Any) -> object:
-        coroutine._frame.ensure_active()
+        frame = coroutine._frame
+        if not ACTIVE <= frame._state <= COMPLETING:
+            frame.ensure_active()
         coroutine._owe(None, None, CANCELLABLE, None)
         if coroutine._dispatcher._dispatch_yield(coroutine):
             return SUSPENDED
@@ -161,7 +163,7 @@ class TimeoutCoroutine(ScopeCoroutine):
 
     def _begin_timeout(self, coroutine: Coroutine, seconds: float) -> None:
         outer = coroutine._frame
-        self._init_frame(outer, outer._base, coroutine._dispatcher)
+        self._init_frame(outer, outer._env)
         self._seconds = seconds
         self._queue = queue = coroutine._dispatcher._timers()
         self._timer = _Timer(self)
@@ -177,7 +179,7 @@ class TimeoutCoroutine(ScopeCoroutine):
 
     def expire(self) -> None:
         """The time is up."""
-        name = self._base.get(CoroutineName)
+        name = self._env.context.get(CoroutineName)
         of = f" in {name.name!r}" if name is not None else ""
         message = f"Timed out waiting for {self._seconds:g} s{of}"
         cancel_tree(self, TimeoutCancellationException(message, job=self, seconds=self._seconds))
@@ -284,7 +286,7 @@ def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Generator[Any, An
 def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
 @overload
 def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
-def with_timeout(seconds: float, block: Any = None, *args: Any) -> TimeoutBlock[Any]:
+def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unpack[Ts]) -> TimeoutBlock[Any]:
     """Run `block`, and cancel it after `seconds`.
 
     Args:
@@ -312,7 +314,7 @@ def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Generator
 def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Suspending[T | None]: ...
 @overload
 def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> Suspending[T | None]: ...
-def with_timeout_or_none(seconds: float, block: Any, *args: Any) -> Suspending[Any]:
+def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts]) -> Suspending[Any]:
     """Like `with_timeout`, with None where its own time was up; the timeout of a block around it passes through.
 
     Kotlin: withTimeoutOrNull.

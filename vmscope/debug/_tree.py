@@ -134,7 +134,7 @@ def describe(job: Job) -> str:
     """Return one job in one line: what it is, its state, its dispatcher, where it waits. Never names relatives."""
     parts = [f"{job._title()} {job.state_name.lower()}"]
     if isinstance(job, (Coroutine, ScopeCoroutine)):
-        parts.append(repr(job._dispatcher))
+        parts.append(repr(job._env.dispatcher))
     info = coroutine_info(job)
     if info is not None:
         if info.state == "suspended":

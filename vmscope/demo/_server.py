@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from .._primitives import Event, current_thread, start_thread
@@ -100,16 +100,16 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Request(BaseHTTPRequestHandler):
-    server: _Server
-
     def setup(self) -> None:
-        current_thread().name = f"http-{next(self.server.numbers)}"
+        server = cast("_Server", self.server)
+        self._service = server.service
+        current_thread().name = f"http-{next(server.numbers)}"
         super().setup()
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         try:
-            with closing(sqlite3.connect(self.server.service.path)) as database:
+            with closing(sqlite3.connect(self._service.path)) as database:
                 if address.path == "/feed":
                     self._trickle(database, int(parse_qs(address.query)["count"][0]))
                 else:
@@ -134,13 +134,13 @@ class _Request(BaseHTTPRequestHandler):
         sent = 0
         try:
             for post in _posts(database, number):
-                if self.server.service.closing.wait(PAUSE):
+                if self._service.closing.wait(PAUSE):
                     break
                 self.wfile.write(_line(post))
                 sent += 1
         except ConnectionError:
             self._note(f"hung up on, {sent} of {number} posts sent", "gone")
-            self.server.service.reader_lost.set()
+            self._service.reader_lost.set()
             return
         self._note(f"200, {sent} rows, one by one")
 
@@ -150,7 +150,7 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _note(self, told: str, mood: str = "") -> None:
-        self.server.service.timeline.note(f"GET {self.path}: {told}", mood)
+        self._service.timeline.note(f"GET {self.path}: {told}", mood)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing on stderr: the timeline tells it."""

@@ -89,20 +89,25 @@ class ViewModelProvider:
         if not _is_view_model_class(cls):
             raise TypeError(f"a ViewModelProvider gives ViewModels: it takes a class of them, got {cls!r}")
         place = _default_key(cls) if key is None else key
-        found = self._store.claim(place, cls)
-        if not isinstance(found, Claim):
-            return cast("VM", found)
+        kept = self._store.get(place)
+        return kept if isinstance(kept, cls) else self._make(cls, place)
+
+    def _make(self, cls: type[VM], key: str) -> VM:
         extras = MutableCreationExtras(self._extras)
-        extras[VIEW_MODEL_KEY] = place
-        try:
+        extras[VIEW_MODEL_KEY] = key
+        claim = Claim(key)
+        try:  # from before the claim on: a Ctrl-C must not leave it behind
+            kept = self._store.claim(claim, cls)
+            if kept is not None:
+                return cast("VM", kept)  # another thread made it meanwhile
             made = self._factory.create(cls, extras)
             if not isinstance(made, cls):
                 raise TypeError(f"asked for a {cls.__qualname__}, the factory {self._factory!r} made {made!r}")
+            self._store.deliver(claim, made)
+            return made
         except BaseException:
-            self._store.give_up(found)
+            self._store.give_up(claim)
             raise
-        self._store.deliver(found, made)
-        return made
 
 
 def _store_of(owner: object) -> ViewModelStore:

@@ -107,22 +107,21 @@ class ViewModelStore:
 
     # ---- for providers
 
-    def claim(self, key: str, cls: type[ViewModel]) -> ViewModel | Claim:
-        """Return the ViewModel of class `cls` under `key`, or the right to make it; wait while another makes one.
+    def claim(self, claim: Claim, cls: type[ViewModel]) -> ViewModel | None:
+        """Return the ViewModel of class `cls` under the key; None: `claim` is now the right to make it.
 
-        Internal: for ViewModelProvider, which ends a claim by `deliver` or `give_up`.
+        Waits while another thread makes one. Internal: ViewModelProvider ends its claim by `deliver` or `give_up`.
         """
-        mine = Claim(key, self._generation)
         while True:
             with self._lock:
-                kept = self._view_models.get(key)
-                if kept is not None and isinstance(kept, cls):
+                kept = self._view_models.get(claim.key)
+                if isinstance(kept, cls):
                     return kept
-                theirs = self._claims.get(key)
+                theirs = self._claims.get(claim.key)
                 if theirs is None:
-                    mine.generation = self._generation
-                    self._claims[key] = mine
-                    return mine
+                    claim.generation = self._generation
+                    self._claims[claim.key] = claim
+                    return None
             theirs.wait()
 
     def deliver(self, claim: Claim, view_model: ViewModel) -> None:
@@ -135,16 +134,20 @@ class ViewModelStore:
             else:
                 gone = self._view_models.get(claim.key)
                 self._view_models[claim.key] = view_model
-            self._claims.pop(claim.key, None)
+            self._end_locked(claim)
         claim.done.set()
         if gone is not None:
             gone.clear()
 
     def give_up(self, claim: Claim) -> None:
-        """End a claim with nothing: who waits for it tries for itself."""
+        """End a claim with nothing, if it has not ended: who waits for it tries for itself."""
         with self._lock:
-            self._claims.pop(claim.key, None)
+            self._end_locked(claim)
         claim.done.set()
+
+    def _end_locked(self, claim: Claim) -> None:
+        if self._claims.get(claim.key) is claim:
+            del self._claims[claim.key]
 
 
 class Claim:
@@ -152,9 +155,9 @@ class Claim:
 
     __slots__ = ("done", "generation", "key", "thread")
 
-    def __init__(self, key: str, generation: int) -> None:
+    def __init__(self, key: str) -> None:
         self.key = key
-        self.generation = generation
+        self.generation = 0
         self.thread = get_ident()
         self.done = Event()
 

@@ -63,7 +63,7 @@ class HandlerSlot:
 
 
 class _Inside:
-    """What the library keeps for a ViewModel; in a slot of its own so that a subclass's attributes never meet it."""
+    """What the library keeps for a ViewModel: one object, so that a subclass shares one name with it and no more."""
 
     __slots__ = ("cleared", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
 
@@ -84,8 +84,8 @@ class ViewModel:
     not call `super().__init__()` works all the same.
 
     Args:
-        scope: Used as `view_model_scope` as it is, with its own dispatcher, handler and job, instead of one made at
-            the first access.
+        scope: Its context, with its own dispatcher, handler and job, is that of `view_model_scope`, instead of one made
+            at the first access.
         closeables: Closed with the ViewModel; see `add_closeable`.
         own: Whether `clear()` cancels `scope`. False for a scope that others use, too.
 
@@ -110,14 +110,15 @@ class ViewModel:
     def __init__(self, scope: CoroutineScope | None = None, *closeables: Closeable, own: bool = True) -> None:
         inside = _inside(self)
         if scope is not None:
-            if getattr(scope, "coroutine_context", None) is None:
+            if not isinstance(scope, CoroutineScope):
                 raise TypeError(f"a ViewModel takes a CoroutineScope or None, got {scope!r}")
+            view = scope_of(scope.coroutine_context)  # a scope of its own on the same job, as in AndroidX
             with inside.lock:
                 taken = inside.scope
                 if taken is None:
                     inside.own = own
-                    inside.keyed[_SCOPE_KEY] = scope
-                    inside.scope = scope
+                    inside.keyed[_SCOPE_KEY] = view
+                    inside.scope = view
             if taken is not None:
                 raise IllegalStateError(
                     f"{_name(self)} was given a scope after its view_model_scope was read: "
@@ -191,7 +192,7 @@ class ViewModel:
         return _inside(self).keyed.get(key)
 
     def clear(self) -> None:
-        """End it: close what it has, then call `on_cleared()`. A second call, at whatever time, does nothing.
+        """End it: close what it has, then call `on_cleared()`. A second call, at whatever time, does nothing at all.
 
         Closed are first those with a key, among them the scope, then those without, each in the order in which they
         came. So the scope is cancelled by the time `on_cleared` is called.
@@ -320,12 +321,12 @@ class ViewModelScope(CoroutineScope):
         super().__init__(job + dispatcher)
         handler = _LateHandler(view_model)
         job.invoke_on_completion(handler.forget)
-        self._base = self._base + handler
+        self._env = self._env.plus(handler)
 
     def __add__(self, context: CoroutineContext) -> CoroutineScope:
         if not isinstance(context, CoroutineContext):
             return NotImplemented
-        return scope_of(self._base + self.coroutine_context + context)
+        return scope_of(self._env.context + self.coroutine_context + context)
 
 
 def _make_scope(view_model: ViewModel, inside: _Inside) -> CoroutineScope:

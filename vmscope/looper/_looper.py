@@ -219,7 +219,7 @@ class Looper:
         try:
             seconds = self.queue.run_due(budget)
         except BaseException:
-            self.queue.quit()
+            self.queue.close()
             raise
         if seconds == 0.0:
             self.queue._call_host()  # noqa: SLF001

@@ -123,9 +123,9 @@ class MessageQueue:
 
     __slots__ = (
         "__weakref__", "_aside", "_asleep", "_attention", "_barrier", "_barriers", "_bell", "_compacting", "_dead",
-        "_depth", "_doomed", "_fd_turn", "_fds", "_heap", "_horizon", "_host", "_idle_handlers", "_inbox",
+        "_depth", "_doomed", "_fd_turn", "_fds", "_going", "_heap", "_horizon", "_host", "_idle_handlers", "_inbox",
         "_interrupted", "_limit", "_lock", "_now", "_on_uncaught", "_owner", "_quitting", "_seq", "_sleep_until",
-        "_sweeping", "_taking", "_timed", "_tokens", "_watch", "clock",
+        "_taking", "_timed", "_tokens", "_watch", "clock",
     )  # fmt: skip
 
     def __init__(self, clock: Clock = uptime) -> None:
@@ -136,7 +136,8 @@ class MessageQueue:
         self._heap: list[tuple[float, int, Item]] = []  # (when, seq, item)
         self._aside: list[tuple[float, int, Item]] = []
         self._doomed: deque[Item] = deque()  # to be rejected by `_sweep`
-        self._taking: Item | None = None
+        self._taking: Item | None = None  # popped by `_take`, not yet in its caller's hands
+        self._going: Item | None = None  # on its way to `_doomed`
         self._horizon = inf  # the inbox may be run without a further look up to this time
         self._attention = False  # there is something besides the inbox to look at
         self._now = -inf
@@ -146,7 +147,6 @@ class MessageQueue:
         self._lock = RLock()
         self._quitting = False
         self._limit = inf  # once quitting: what is due later is not delivered any more
-        self._sweeping = False
         self._interrupted = False
         self._depth = 0  # how many loops of the consumer are on its stack
         self._owner = 0
@@ -228,7 +228,7 @@ class MessageQueue:
         item.when = when = when + 0.0  # a float of its own (I4)
         self._timed.append((when, rank, item))  # P1
         self._attention = True
-        if self._asleep and when < self._sleep_until:  # P2; a later one is seen when the sleeper wakes anyway
+        if self._asleep and when < self._sleep_until:  # P2 (a later one is seen when the sleeper wakes)
             self._ring(item if rank == _FUTURE else None)  # what is put for the past may stand before a barrier
         if self._quitting:  # P3
             with self._lock:
@@ -473,7 +473,9 @@ class MessageQueue:
 
     def _sort_in_locked(self) -> None:
         timed, heap = self._timed, self._heap
-        while timed:
+        while True:  # not `while timed`: as in _first_in_heap_locked
+            if not timed:
+                return
             entry = timed[0]
             when, rank, item = entry
             if item.when is when:
@@ -516,9 +518,11 @@ class MessageQueue:
 
     def _next_due(self) -> float:
         with self._lock:
-            if self._barrier is None:
-                return self._first_in_heap_locked()
-            return min((when for when, _, item in self._heap if item.asynchronous and item.when is when), default=inf)
+            due = self._first_in_heap_locked()
+            if self._barrier is not None:
+                heap = self._heap
+                due = min((when for when, _, item in heap if item.asynchronous and item.when is when), default=inf)
+        return due
 
     def _announce_rest(self) -> float | None:
         """Tell, as `run_due` does, when there is work again; with a host, from here on a put calls it if need be."""
@@ -589,45 +593,54 @@ class MessageQueue:
             self._sweep(now)
         self.wake()
 
+    def close(self) -> None:
+        """Quit, if that has not been done, and reject all that is left, due or not. For who ends the loop for good."""
+        self.quit()
+        self._sweep(-inf)
+
     def _sweep(self, limit: float) -> None:
         """Reject what is left, and due later than `limit`, outside all locks."""
         doomed = self._doomed
+        struck: BaseException | None = None
+        first: Item | None = None
+        item: Item | None = None
         with self._lock:
             self._condemn_locked(limit)
-            if self._sweeping:  # by somebody else, or by a frame of ours below: who looks again before it stops
-                return
-            self._sweeping = True
-        struck: BaseException | None = None
         while True:
             try:
                 while doomed:
                     try:
-                        doomed[0].rejected()
-                    except Exception as failure:
-                        report_uncaught(failure)
-                    doomed.popleft()
-                with self._lock:
-                    if not doomed:
-                        self._sweeping = False
+                        first = doomed[0]
+                        item = doomed.popleft()
+                    except IndexError:  # another thread sweeps, too
                         break
-            except BaseException as failure:  # a Ctrl-C: the others must still hear of it
+                    try:
+                        item.rejected()
+                    except Exception as failure:  # noqa: BLE001  (whatever it is, the others must hear)
+                        report_uncaught(failure)
+                break
+            except BaseException as failure:  # a Ctrl-C: the others must still hear
                 struck = failure
-                if doomed:
-                    doomed.popleft()
+                if first is not None and first is not item and first not in doomed.copy():
+                    doomed.appendleft(first)
         if struck is not None:
             raise struck
 
     def _condemn_locked(self, limit: float) -> None:
-        """Move what is due later than `limit` to `_doomed`, in order."""
+        """Move what is due later than `limit` to `_doomed`, in order. Each is there before it is gone elsewhere (I5)."""
         pending = self._pending_locked()
-        self._aside.clear()
-        self._heap[:] = [entry for entry in pending if entry[0] <= limit and entry[1] != _PAST]
+        if self._going is not None:
+            self._doomed.append(self._going)
         for when, seq, item in pending:
-            if when > limit:
-                if seq == _PAST and self._stays(item):
-                    continue  # not in the inbox any more: its putter took it back, or it runs
-                item.when = when + 0.0  # whoever puts it now sees that it has been taken (I3, I4)
+            if when <= limit:
+                continue
+            self._going = item
+            if seq != _PAST or not self._stays(item):  # else its putter took it back
                 self._doomed.append(item)
+                item.when = when + 0.0  # whoever puts it now sees that it has been taken (I3); its entry is dead (I4)
+        self._heap[:] = [entry for entry in pending if entry[1] != _PAST and entry[2].when is entry[0]]
+        self._aside.clear()
+        self._going = None
 
     def _pending_locked(self) -> list[tuple[float, int, Item]]:
         """Return what is pending as entries, in order; those of the inbox have the seq _PAST."""
@@ -642,7 +655,7 @@ class MessageQueue:
         self._lock = RLock()
         self._bell = SimpleQueue()
         self._host = self._fds = self._barrier = self._taking = self._watch = None
-        self._quitting, self._limit, self._attention, self._sweeping = True, -inf, True, False
+        self._quitting, self._limit, self._attention = True, -inf, True
         self._asleep = _AWAKE
         for left in (self._inbox, self._timed, self._heap, self._aside, self._doomed):
             left.clear()  # type: ignore[attr-defined]
@@ -817,10 +830,14 @@ class MessageQueue:
 
     def _first_in_heap_locked(self) -> float:
         heap = self._heap
-        while heap and heap[0][2].when is not heap[0][0]:
+        while True:  # not `while heap`: a finalizer could come between that look and the next
+            if not heap:
+                return inf
+            when, _, item = heap[0]
+            if item.when is when:
+                return when
             heappop(heap)
             self._dead -= 1
-        return heap[0][0] if heap else inf
 
     def _snapshot(self) -> list[Any]:
         """Return what is pending, in order."""

@@ -172,18 +172,18 @@ def caller_cancelled_inside(tr):
 @scenario("withcontext.result_lost_on_dispatch_back")
 def result_lost_on_dispatch_back(tr):
     with with_main() as m:
-        other = ManualDispatcher()  # VMain there: one looper a thread here, and only its queue is used
+        other = VMain()
 
         def block():
             tr.t("computed")
             return "value"
 
         def body():
-            yield from tr.try_t("wc", with_context, other, block)
+            yield from tr.try_t("wc", with_context, other.main, block)
 
         j = CoroutineScope(m.main).launch(body)
         m.run_current()
-        other.run_all()
+        other.run_current()
         tr.t(f"pending back {m.pending}")
         j.cancel("c")
         m.drain()
