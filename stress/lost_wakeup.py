@@ -26,7 +26,7 @@ CROWD = 3
 
 
 class OnDrop:
-    """Posts when the last reference to it goes: a finalizer runs wherever that happens to be."""
+    """Posts when the last reference to it goes."""
 
     def __init__(self, handler: Handler, answered: threading.Semaphore) -> None:
         self._handler = handler
@@ -78,9 +78,13 @@ class Rounds:
         return CROWD
 
     def notice(self) -> int:
-        held = [OnDrop(self.handler, self.answered)]
-        self.handler.post(held.clear)
+        self.handler.post(self._drop)
         return 1
+
+    def _drop(self) -> None:
+        # Made and dropped on one thread: on a free-threaded build the last reference to an object of another thread
+        # goes only when that one gets round to it, and ours would be waiting for the answer.
+        OnDrop(self.handler, self.answered)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -84,6 +84,12 @@ class IllegalStateError(RuntimeError):
     __module__ = "vmscope"
 
 
+class MissingMainError(IllegalStateError):
+    """Dispatchers.Main was used while there is no main thread; the call that used it raises this, nobody else hears of it."""
+
+    __module__ = "vmscope"
+
+
 class CompletionHandlerError(RuntimeError):
     """A handler given to `invoke_on_completion` raised; `__cause__` is what it raised. The job is not changed by it.
 

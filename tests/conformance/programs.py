@@ -12,8 +12,8 @@ from typing import Any
 
 import vmscope
 
-from .bridges import b_async, b_await, b_launch, b_with_timeout, b_with_timeout_or_none
-from .harness import CE, Boom, Tr, VMain, chain, d, install_main, st
+from .bridges import b_async, b_await, b_await_all, b_launch, b_with_timeout, b_with_timeout_or_none
+from .harness import CE, Boom, Tr, VMain, chain, d, install_main, sn, st
 from .rules import show
 
 try:
@@ -45,6 +45,8 @@ class Prog:
     def __init__(self, program: dict[str, Any], tr: Tr, main: VMain) -> None:
         self.program, self.tr, self.main = program, tr, main
         self.jobs: dict[str, Any] = {}
+        self.made: set[str] = set()  # those of the jobs that no coroutine is behind
+        self.continuations: dict[str, Any] = {}
         self.deferreds = {name: vmscope.CompletableDeferred() for name in program["deferreds"]}
         if MutableStateFlow is not None:
             self.channels = {name: Channel(n, BufferOverflow[how]) for name, (n, how) in program["channels"].items()}
@@ -69,8 +71,11 @@ class Prog:
         if "on" in options:
             context = context + self.dispatcher(options["on"])
         jobs = {"new": vmscope.Job, "sup": vmscope.SupervisorJob, "nc": lambda: vmscope.NonCancellable}
-        if "job" in options:
-            context = context + jobs[options["job"]]()
+        parent = options.get("job", "")
+        if parent in jobs:
+            context = context + jobs[parent]()
+        elif parent.removeprefix("of ") in self.jobs:
+            context = context + self.jobs[parent.removeprefix("of ")]
         if options.get("ceh"):
             context = context + vmscope.CoroutineExceptionHandler(lambda _context, e: self.say(f"CEH-{name}", chain(e)))
         return context
@@ -97,6 +102,18 @@ class Prog:
             self.say(who, f"no job {name}")
         return self.jobs.get(name)
 
+    def end(self, job: Any, who: str, what: str, ending: Any) -> None:
+        completable = isinstance(job, vmscope.CompletableJob) and not isinstance(job, vmscope.Deferred)
+        self.say(who, f"{what} -> {show(ending())}" if completable else "no completable")
+
+    def continuation(self, name: str, who: str, what: str) -> Any:
+        """Take the continuation to resume it: one that cannot be cancelled only once."""
+        found = self.continuations.get(name)
+        self.say(who, "no cont" if found is None else f"{what} {name}")
+        if found is not None and not found[0]:
+            del self.continuations[name]
+        return found
+
     def result(self, result: Any) -> str:
         return f"ok {show(result.get_or_none())}" if result.is_success else "closed" if result.is_closed else "failed"
 
@@ -122,6 +139,60 @@ class Prog:
             case ["onc", name]:
                 if job := self.job(name, who):
                     job.invoke_on_completion(lambda e: say(who, f"completion of {name}: {d(e)}"))
+            case ["launchRoot", name, *rest]:
+                say(who, f"launchRoot {name}")
+                self.spawn(["launch", name, *rest], self.scope)
+            case ["job", name, kind, parent]:
+                make = {"sup": vmscope.SupervisorJob, "cd": lambda above: vmscope.CompletableDeferred(parent=above)}
+                self.jobs[name] = make.get(kind, vmscope.Job)(self.jobs.get(parent))
+                self.made.add(name)
+                say(who, f"made {name} {st(self.jobs[name])}")
+            case ["completeJob", name]:
+                if job := self.job(name, who):
+                    self.end(job, who, f"completeJob {name}", lambda: job.complete())
+            case ["failJob", name, message]:
+                if job := self.job(name, who):
+                    self.end(job, who, f"failJob {name}", lambda: job.complete_exceptionally(Boom(message)))
+            case ["oncC", name]:
+                if job := self.job(name, who):
+                    job.invoke_on_completion(lambda e: say(who, f"cancelling of {name}: {d(e)} {st(job)}"), True)
+            case ["onThrow", name, message, on_cancelling]:
+                if (job := self.job(name, who)) and name not in self.made:
+
+                    def failing(e: BaseException | None) -> None:
+                        say(who, f"throwing handler of {name}: {d(e)}")
+                        raise Boom(message)
+
+                    job.invoke_on_completion(failing, on_cancelling)
+            case ["cancelCause", name, message]:
+                if job := self.job(name, who):
+                    job.cancel(CE(f"by {who}", Boom(message)))
+                    say(who, f"cancelled {name}")
+            case ["gce", name]:
+                if job := self.job(name, who):
+                    cause = chain(job.get_cancellation_exception()) if job.is_cancelled else "none"
+                    say(who, f"gce {name} {cause}")
+            case ["info", name]:
+                if job := self.job(name, who):
+                    children = len(list(job.children))
+                    say(who, f"info {name} {sn(job)} children={children} parent={show(job.parent is not None)}")
+            case ["resume", name, value]:
+                if continuation := self.continuation(name, who, "resuming"):
+                    if continuation[0]:
+                        cont, lost = continuation[1], lambda value: say(who, f"lost {value}")
+                        self.tr.try_now(f"resume {name}", cont.resume, value, lost)
+                    else:
+                        continuation[1].resume(value)
+            case ["resumeEx", name, message]:
+                if continuation := self.continuation(name, who, "resumingEx"):
+                    self.tr.try_now(f"resumeEx {name}", continuation[1].resume_with_exception, Boom(message))
+            case ["contCancel", name, message]:
+                cancellable, cont = self.continuations.get(name, (False, None))
+                if cancellable:
+                    say(who, f"cont cancel {name}")
+                    say(who, f"cont cancelled {name} {show(cont.cancel(message and Boom(message)))}")
+                else:
+                    say(who, "no cont")
             case ["cancelScope"]:
                 say(who, "cancel scope")
                 self.scope.cancel(CE(f"scope by {who}"))
@@ -227,6 +298,42 @@ class Prog:
                     if final is not None:
                         say(who, "finally")
                         yield from self.run(final, scope, who)
+            case ["susp", name]:
+
+                def keep(cont: Any) -> None:
+                    self.continuations[name] = (True, cont)
+                    cont.invoke_on_cancellation(lambda e: say(who, f"ioc {name} {d(e)}"))
+                    say(who, f"suspending active={show(cont.is_active)}")
+
+                value = yield from vmscope.suspend_cancellable_coroutine(keep)
+                say(who, f"susp {name} -> {show(value)}")
+            case ["suspPlain", name]:
+
+                def keep_plain(cont: Any) -> None:
+                    self.continuations[name] = (False, cont)
+
+                value = yield from vmscope.suspend_coroutine(keep_plain)
+                say(who, f"suspPlain {name} -> {show(value)}")
+            case ["wcName", body]:
+                value = yield from vmscope.with_context(vmscope.CoroutineName("n"), block, body)
+                say(who, f"wcName -> {value}")
+            case ["wcJob", name, body]:
+                if job := self.job(name, who):
+                    value = yield from vmscope.with_context(job, block, body)
+                    say(who, f"wcJob -> {value}")
+            case ["awaitAll", names]:
+                found = [self.jobs[one] for one in names if isinstance(self.jobs.get(one), vmscope.Deferred)]
+                value = yield from b_await_all(*found)
+                say(who, f"awaitAll -> {show(value)}")
+            case ["joinAll", names]:
+                yield from vmscope.join_all(*[self.jobs[one] for one in names if one in self.jobs])
+                say(who, "joinAll")
+            case ["throwCEC", message, cause]:
+                say(who, f"throwing CE {message}")
+                raise CE(message, Boom(cause))
+            case ["name"]:
+                name = vmscope.current_context()[vmscope.CoroutineName]
+                say(who, f"name {name.name if name else 'null'}")
             case ["scope", body]:
                 yield from vmscope.coroutine_scope(block, body)
                 say(who, "scope done")
@@ -300,7 +407,10 @@ class Prog:
 
             def event(ops: list[Op] = ops) -> None:
                 for op in ops:
-                    assert self.plain(op, self.scope, "plain")
+                    try:
+                        assert self.plain(op, self.scope, "plain")
+                    except BaseException as e:  # noqa: BLE001  (what a completion handler raised)
+                        self.say("plain", f"threw {chain(e)}")
 
             self.main.post_delayed(time, event)
         self.main.drain()

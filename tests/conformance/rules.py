@@ -39,8 +39,8 @@ PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"\b{_JOB_CLASS}\b(?= (?:was cancelled|is cancelling|has completed normally))"), "*"),
     # The name of a class alone: JobImpl there is Job here.
     (re.compile(r"\b(\w*Job)Impl\b"), r"\1"),
-    # Ours name the object that a refused call was made on, after a colon.
-    (re.compile(r": <[^<>]*>(?=\)$)"), ""),
+    # The object that a refused call was made on stands after a colon: an implementation's repr, on both sides.
+    (re.compile(r": (?:<[^<>]*>|\w+\{\w+\}@ID)(?=\))"), ""),
     # Python's repr of an element quotes a string.
     (re.compile(r"\bCoroutineName\('([^']*)'\)"), r"CoroutineName(\1)"),
     # What a continuation was resumed with again: an object of the JVM library there; ours says what to do after it.

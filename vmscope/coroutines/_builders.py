@@ -34,10 +34,11 @@ from ._deferred import Deferred, awaited_error
 from ._dispatcher import CoroutineDispatcher, Runnable, here
 from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellable
 from ._main import Main, Posted
-from ._pool import IO
-from ._scope import CoroutineStart, check_ready, in_frame, launch_in, outcome, run_block
-from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, Suspending
+from ._pool import IO, Default
+from ._scope import CoroutineStart, in_frame, launch_in, outcome, run_block
+from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, Suspending, call, check_block
 from ._time import checked_seconds, with_timeout_or_none
+from ._timer import shared_timers
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -135,12 +136,11 @@ def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], Any], 
     Kotlin: withContext.
     """
     checked_context(context, "with_context()")
-    if not callable(block):
-        raise TypeError(f"with_context() takes a block (a function with its arguments), got {block!r}")
+    check_block(block, args, "with_context()")
     return Call("with_context", _with_context, (context, block, args))
 
 
-def _with_context(context: CoroutineContext, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _with_context(context: CoroutineContext, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     coroutine = needed("with_context")
     outer = coroutine._frame
     parent = context.get(Job) or outer
@@ -156,7 +156,7 @@ def _with_context(context: CoroutineContext, block: Callable[..., Any], args: tu
 
 
 def _with_elements(
-    coroutine: Coroutine, elements: Any, frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]
+    coroutine: Coroutine, elements: Any, frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]
 ) -> Generator[Any, Any, Any]:
     """The same dispatcher, other elements on the thread."""
     olds = coroutine._elements
@@ -172,7 +172,7 @@ def _with_elements(
     return value
 
 
-def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     """Move the coroutine to the dispatcher of `frame`, run the block there, and move back."""
     old, outer, elements = coroutine._dispatcher, coroutine._frame, coroutine._elements
     outer_straight = coroutine._straight
@@ -190,9 +190,10 @@ def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Callable[...,
             coroutine._straight = in_place is True
             value, error = yield from run_block(frame, block, args)
             straight = coroutine._straight
-            if straight:
-                yield from Release(elements)
         final = frame._end_body(value, error)
+        if straight:  # it ends before what was started in place meanwhile runs
+            yield from Release(elements)
+            final = final or frame.is_completed
     finally:
         coroutine._frame = outer
         coroutine._dispatcher = old
@@ -235,7 +236,7 @@ def non_cancellable(block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts], timeo
     return Call("non_cancellable", _shielded, (block, args, seconds))
 
 
-def _shielded(block: Callable[..., Any], args: tuple[Any, ...], seconds: float) -> Generator[Any, Any, Any]:
+def _shielded(block: Any, args: tuple[Any, ...], seconds: float) -> Generator[Any, Any, Any]:
     return (yield from with_context(NonCancellable, with_timeout_or_none, seconds, block, *args))
 
 
@@ -274,7 +275,7 @@ def await_all(*deferreds: Deferred[T]) -> Suspending[list[T]]:
     for deferred in deferreds:
         if not isinstance(deferred, Deferred):
             raise TypeError(f"await_all takes deferreds, got {deferred!r}: write await_all(*deferreds) for a list")
-    return Call("await_all", _await_all, deferreds)
+    return call("await_all", _await_all, *deferreds)
 
 
 def _await_all(*deferreds: Deferred[T]) -> Generator[Any, Any, list[T]]:
@@ -331,30 +332,34 @@ class _AwaitAll(Continuation[None]):
 
 
 class BlockingLoop(CoroutineDispatcher):
-    """The private loop of a run_blocking: its coroutines run on the thread that waits.
+    """The private loop of a run_blocking: its coroutines run on the thread that waits, and on Default once that is gone.
 
     Kotlin: BlockingEventLoop.
     """
 
     __slots__ = ("_queue",)
-    _resumes_timers_in_place = True
 
     def __init__(self, queue: MessageQueue) -> None:
         self._queue = queue
 
     def dispatch(self, context: CoroutineContext, block: Runnable) -> None:
         """Queue `block` for the thread that waits."""
-        self._queue.put(Posted(block))
+        if not self._queue.put(Posted(block)):
+            Default.dispatch(context, block)
 
     def _needs_dispatch(self, coroutine: Any) -> bool:
         return True
 
     def _dispatch(self, coroutine: Any) -> None:
         if not self._queue.put(coroutine):
-            coroutine.rejected()
+            Default._dispatch(coroutine)
+
+    @property
+    def _resumes_timers_in_place(self) -> bool:  # type: ignore[override]  # it changes when the loop ends
+        return not self._queue.is_quitting
 
     def _timers(self) -> MessageQueue:
-        return self._queue
+        return shared_timers() if self._queue.is_quitting else self._queue
 
     def __repr__(self) -> str:
         return f"<BlockingLoop {id(self):#x}>"
@@ -412,7 +417,7 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
     Kotlin: runBlocking.
     """
     checked_context(context, "run_blocking(context=...)")
-    _checked_block(block, args, "run_blocking")
+    check_block(block, args, "run_blocking()")
     shared = here.events
     queue = MessageQueue() if shared is None else shared
     if CoroutineDispatcher not in context:
@@ -430,11 +435,6 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
         here.events = shared
         restore()
     return _value_of(coroutine)
-
-
-def _checked_block(block: object, args: tuple[Any, ...], where: str) -> None:
-    if not callable(block):
-        check_ready(block, args)
 
 
 def _blocking(
@@ -489,7 +489,7 @@ def run_main(
 
     Kotlin: none; a program's main looper is the system's there.
     """
-    _checked_block(block, args, "run_main")
+    check_block(block, args, "run_main()")
     looper = _main_looper_here()
     coroutine = _blocking(block, args, Main, looper.queue.wake)
     try:

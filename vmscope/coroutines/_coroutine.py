@@ -22,7 +22,13 @@ import types
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._errors import CancellationException, DeferredCancelledError, IllegalStateError, RejectedExecutionError
+from .._errors import (
+    CancellationException,
+    DeferredCancelledError,
+    IllegalStateError,
+    MissingMainError,
+    RejectedExecutionError,
+)
 from .._primitives import RLock, report_uncaught
 from ..looper._looper import Looper
 from ._context import CoroutineContext, CoroutineName, ThreadContextElement
@@ -187,11 +193,23 @@ class Coroutine(Job):
         self._cont = cont
         self._due = True
 
-    def _dispatch_failed(self, fault: BaseException) -> None:
+    def _start_failed(self, fault: BaseException) -> None:
+        """The dispatcher refused the first step: a dispatcher that was closed cancels it; a fault fails it, and is raised."""
         if isinstance(fault, RejectedExecutionError):
             self.rejected()
             return
-        handle_coroutine_exception(self.coroutine_context, fault)
+        self._due = False
+        block, self._block, self._args = self._block, None, None
+        if not callable(block):
+            block.close()
+        self._finish(None, CancellationException(str(fault), fault, job=self) if isinstance(fault, MissingMainError) else fault)
+        raise fault
+
+    def _dispatch_failed(self, fault: BaseException) -> None:
+        """The dispatcher refused a later step: fail the job, and let it clean up on IO."""
+        if isinstance(fault, RejectedExecutionError):
+            self.rejected()
+            return
         cancel_tree(self._frame, fault)
         self._run_elsewhere()
 
@@ -325,7 +343,7 @@ class Coroutine(Job):
             error = None
             if type(value) is _Held:
                 held = here.active = True
-                value = value.value
+                value, error = value.value, value.error
             elif value is RELEASE:
                 value = None
                 if held:
@@ -510,11 +528,11 @@ class ScopeCoroutine(Job):
 
     __slots__ = ("_early", "_env", "_waits")
     _scoped = True
-    _early: Any  # in with_context: None, what the block left for a caller that had not gone yet, or _LEFT
+    _early: Any  # in with_context, while the caller dispatches: None, or what the block left for it; else _LEFT
 
     def _init_frame(self, parent: Job | None, env: Env) -> None:
         self._env = env
-        self._early = None
+        self._early = _LEFT
         self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
         self._init_job(parent, ACTIVE)
 
@@ -608,11 +626,14 @@ class Hop(_Move):
 
     def _start(self, coroutine: Any) -> object:
         frame = self._frame
+        if not here.active and not coroutine._dispatcher._needs_dispatch(coroutine):
+            if not frame.is_active:
+                raise frame.get_cancellation_exception().with_traceback(None)
+            coroutine._elements = self._elements
+            return _Held(True, None)
         before, coroutine._elements = coroutine._elements, self._elements
-        answer = hop(coroutine, None, None, True)
-        if answer is not SUSPENDED:
-            frame._early = _LEFT
-            return answer
+        frame._early = None
+        coroutine._resume(None, None, RETURNING, None)
         with frame._lock:
             early = frame._early
             frame._early = _LEFT
@@ -643,7 +664,11 @@ class HopBack(_Move):
                 frame._early = _Early(self._value, error)
                 return SUSPENDED
         coroutine._elements = self._elements
-        return hop(coroutine, self._value, error, self._value)
+        if here.active or coroutine._dispatcher._needs_dispatch(coroutine):
+            coroutine._resume(self._value, error, RETURNING, None)
+            return SUSPENDED
+        caller = coroutine._frame
+        return _Held(self._value, error if caller.is_active else caller.get_cancellation_exception())
 
 
 class _Early:
@@ -670,26 +695,13 @@ class Release(_Move):
 
 
 class _Held:
-    """What a hop in place answers the step: the in-place loop is ours until the coroutine suspends."""
+    """What a hop in place answers the step: go on with this; the in-place loop is ours until the coroutine suspends."""
 
-    __slots__ = ("value",)
+    __slots__ = ("error", "value")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, error: BaseException | None) -> None:
         self.value = value
+        self.error = error
 
 
 RELEASE = object()
-
-
-def hop(coroutine: Coroutine, value: Any, error: BaseException | None, in_place: Any) -> object:
-    """Dispatch `coroutine`, to go on with `value` or `error`; where no dispatch is needed, with `in_place`, here."""
-    local = here
-    if local.active or coroutine._dispatcher._needs_dispatch(coroutine):
-        coroutine._resume(value, error, RETURNING, None)
-        return SUSPENDED
-    frame = coroutine._frame
-    if not frame.is_active:
-        raise frame.get_cancellation_exception().with_traceback(None)
-    if error is not None:
-        raise error
-    return _Held(in_place)

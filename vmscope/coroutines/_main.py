@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._errors import IllegalStateError, RejectedExecutionError
+from .._errors import MissingMainError, RejectedExecutionError
 from .._primitives import RLock, get_ident
 from ..looper import _looper as main_room
 from ..looper._looper import Looper
@@ -211,8 +211,8 @@ class MainDispatcher(LooperDispatcher):
         return "Dispatchers.Main.immediate" if self._immediate else "Dispatchers.Main"
 
 
-def _missing() -> IllegalStateError:
-    return IllegalStateError(
+def _missing() -> MissingMainError:
+    return MissingMainError(
         "Dispatchers.Main was used, and there is no main looper: call Looper.prepare_main() on the thread that is to be "
         "the main one, or run the program with run_main(...); in a test, set one"
     )

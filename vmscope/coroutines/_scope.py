@@ -30,7 +30,7 @@ from ._deferred import Deferred
 from ._dispatcher import drain_in_place, here
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancel_tree, cancellation
 from ._main import Main
-from ._suspend import ATOMIC, RETURNING, Call, Suspending, call, iterate
+from ._suspend import ATOMIC, Call, Suspending, call, check_block, iterate
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -241,7 +241,7 @@ def launch_in(
 ) -> Coroutine:  # fmt: skip
     """Make a coroutine of `kind` and start it. Hot; the plain start is `Coroutine._resume` longhand."""
     if not callable(block):
-        check_ready(block, args)
+        check_block(block, args)
     if context is not None or name is not None:
         env = _added(env, context, name)
     coroutine = _new(kind)
@@ -255,7 +255,7 @@ def launch_in(
             dispatcher._dispatch(coroutine)
             return coroutine
     except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
-        coroutine._dispatch_failed(fault)
+        coroutine._start_failed(fault)
         return coroutine
     local = here
     if local.active:
@@ -303,24 +303,6 @@ def _added(env: Env, context: CoroutineContext | None, name: str | None) -> Env:
     return env.plus(context if name is None else context + CoroutineName(name))
 
 
-def check_ready(block: object, args: tuple[Any, ...]) -> None:
-    """Refuse a block that is not callable, unless it is a generator or coroutine that has not begun."""
-    if isinstance(block, types.GeneratorType):
-        begun, over = block.gi_running, block.gi_frame is None
-    elif isinstance(block, types.CoroutineType):
-        begun, over = block.cr_running, block.cr_frame is None
-    elif isinstance(block, Suspending) or (hasattr(block, "send") and hasattr(block, "throw")):
-        begun = over = False
-    else:
-        raise TypeError(
-            f"a block is a function, a generator function, a coroutine function, or a ready generator or coroutine: got {block!r}"
-        )
-    if begun or over:
-        raise TypeError(f"the block {block!r} {'is running' if begun else 'is over'}: give one that has not begun")
-    if args:
-        raise TypeError(f"arguments {args!r} with the ready block {block!r}: it has its arguments already")
-
-
 def MainScope() -> CoroutineScope:  # noqa: N802  (Kotlin's noun)
     """Make a scope for a screen: a SupervisorJob and Dispatchers.Main. Cancel it when the screen goes.
 
@@ -347,7 +329,7 @@ GlobalScope: CoroutineScope = _GlobalScope()
 # -- blocks inside a coroutine
 
 
-def in_frame(frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def in_frame(frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     """Run `block` with `frame` as the innermost of the running coroutine; its outcome, once its children have ended."""
     coroutine = needed("a suspending function")
     outer = coroutine._frame
@@ -367,11 +349,11 @@ def in_frame(frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, 
 
 
 def run_block(
-    frame: ScopeCoroutine, block: Callable[..., Any], args: tuple[Any, ...]
+    frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]
 ) -> Generator[Any, Any, tuple[Any, BaseException | None]]:
     """Run `block` to its end: its value, or what it raised."""
     try:
-        value = block(*args)
+        value = block(*args) if callable(block) else block
         body = None if value is None else iterate(value)
         if body is not None:
             value = yield from body
@@ -409,9 +391,9 @@ class ScopeBlock(Call[T]):
 
     __slots__ = ("_coroutine", "_frame", "_outer")
 
-    def __init__(self, name: str, kind: type[ScopeCoroutine], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
-        if block is not None and not callable(block):
-            raise TypeError(f"{name}() takes a block (a function with its arguments), got {block!r}")
+    def __init__(self, name: str, kind: type[ScopeCoroutine], block: Any, args: tuple[Any, ...]) -> None:
+        if block is not None:
+            check_block(block, args, f"{name}()")
         super().__init__(name, _scoped, (kind, block, args))
 
     async def __aenter__(self) -> CoroutineScope:
@@ -443,7 +425,7 @@ class ScopeBlock(Call[T]):
         return None
 
 
-def _scoped(kind: type[ScopeCoroutine], block: Callable[..., Any] | None, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _scoped(kind: type[ScopeCoroutine], block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     if block is None:
         raise TypeError("coroutine_scope() and supervisor_scope() take a block, or stand in `async with`")
     return (yield from in_frame(new_frame(kind, needed("coroutine_scope")), block, args))

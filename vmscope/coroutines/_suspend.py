@@ -173,6 +173,31 @@ def iterate(value: object) -> Generator[Any, Any, Any] | None:
     return None
 
 
+def check_block(block: object, args: tuple[Any, ...], where: str = "a coroutine") -> None:
+    """Refuse what is no block: a callable, or a ready generator or coroutine that has not begun and needs no arguments.
+
+    Raises:
+        TypeError: It is none; the message says what was given to `where`.
+    """
+    if callable(block):
+        return
+    if isinstance(block, types.GeneratorType):
+        begun, over = block.gi_running, block.gi_frame is None
+    elif isinstance(block, types.CoroutineType):
+        begun, over = block.cr_running, block.cr_frame is None
+    elif isinstance(block, Suspending) or (hasattr(block, "send") and hasattr(block, "throw")):
+        begun = over = False
+    else:
+        raise TypeError(
+            f"{where} takes a block: a function, generator function or coroutine function with its arguments, "
+            f"or a ready generator or coroutine; got {block!r}"
+        )
+    if begun or over:
+        raise TypeError(f"{where} takes a block that has not begun: {block!r} {'is over' if over else 'is running'}")
+    if args:
+        raise TypeError(f"{where} got arguments {args!r} with the ready block {block!r}: it has its arguments already")
+
+
 class Continuation(Suspension[T_co]):
     """A wait of one coroutine, resumed once. Base of the library's own waits; users meet CancellableContinuation."""
 

@@ -16,7 +16,7 @@ from ._context import CoroutineName
 from ._coroutine import Coroutine, ScopeCoroutine, needed
 from ._job import ACTIVE, COMPLETING, cancel_tree
 from ._scope import ScopeBlock, in_frame
-from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension
+from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension, check_block
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,7 +74,13 @@ class _Delay(Continuation[None]):
         self._resume(None, self._coroutine._dispatcher._resumes_timers_in_place)
 
     def rejected(self) -> None:
-        """The queue of timers died."""
+        """The queue of timers died: wait on in the one that the dispatcher has now, or end cancelled with it."""
+        queue = self._coroutine._dispatcher._timers()
+        if queue is not self._queue:
+            left = self.when - self._queue.clock()
+            self._queue = queue
+            if queue.put_at(self, queue.clock() + left):
+                return
         if self._claim():
             self._coroutine._owe(None, None, CANCELLABLE, None)
             self._coroutine.rejected()
@@ -160,6 +166,8 @@ class TimeoutCoroutine(ScopeCoroutine):
     """The block of a timeout."""
 
     __slots__ = ("_queue", "_seconds", "_timer")
+    _queue: MessageQueue
+    _timer: _Timer | None
 
     def _begin_timeout(self, coroutine: Coroutine, seconds: float) -> None:
         outer = coroutine._frame
@@ -184,9 +192,17 @@ class TimeoutCoroutine(ScopeCoroutine):
         message = f"Timed out waiting for {self._seconds:g} s{of}"
         cancel_tree(self, TimeoutCancellationException(message, job=self, seconds=self._seconds))
 
+    def count_on(self) -> None:
+        """The queue of timers died."""
+        queue, timer = self._env.dispatcher._timers(), self._timer
+        if queue is not self._queue and timer is not None:
+            left = timer.when - self._queue.clock()
+            self._queue = queue
+            queue.put_at(timer, queue.clock() + left)
+
     def _after_completion(self) -> None:
-        timer, self._timer = self._timer, None  # type: ignore[assignment]  # it holds this frame
-        if self._seconds != inf:
+        timer, self._timer = self._timer, None  # it holds this frame
+        if timer is not None and self._seconds != inf:
             self._queue.remove(timer)
         super()._after_completion()
 
@@ -214,7 +230,8 @@ class _Timer:
         self._frame.expire()
 
     def rejected(self) -> None:
-        """The queue died: what waits in the block is rejected itself."""
+        """The queue died: count on in the one that the dispatcher has now. What waits in the block is told itself."""
+        self._frame.count_on()
 
 
 class TimeoutBlock(ScopeBlock[T]):
@@ -222,9 +239,9 @@ class TimeoutBlock(ScopeBlock[T]):
 
     __slots__ = ("_seconds",)
 
-    def __init__(self, seconds: float, block: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
-        if block is not None and not callable(block):
-            raise TypeError(f"with_timeout() takes a block (a function with its arguments), got {block!r}")
+    def __init__(self, seconds: float, block: Any, args: tuple[Any, ...]) -> None:
+        if block is not None:
+            check_block(block, args, "with_timeout()")
         Call.__init__(self, "with_timeout", _timed, (seconds, block, args))
         self._seconds = seconds
 
@@ -252,7 +269,7 @@ class TimeoutBlock(ScopeBlock[T]):
             raise TimeoutError(timeout.message) from timeout
 
 
-def _timed(seconds: float, block: Callable[..., Any] | None, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _timed(seconds: float, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     if block is None:
         raise TypeError("with_timeout(seconds) takes a block, or stands in `async with`")
     if seconds <= 0:
@@ -266,7 +283,7 @@ def _timed(seconds: float, block: Callable[..., Any] | None, args: tuple[Any, ..
         raise
 
 
-def _timed_or_none(seconds: float, block: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _timed_or_none(seconds: float, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     if seconds <= 0:
         return None
     frame = timeout_frame(needed("with_timeout_or_none"), seconds)
@@ -319,6 +336,5 @@ def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Any], *ar
 
     Kotlin: withTimeoutOrNull.
     """
-    if not callable(block):
-        raise TypeError(f"with_timeout_or_none() takes a block (a function with its arguments), got {block!r}")
+    check_block(block, args, "with_timeout_or_none()")
     return Call("with_timeout_or_none", _timed_or_none, (checked_seconds(seconds, "with_timeout_or_none()"), block, args))

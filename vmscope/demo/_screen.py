@@ -142,7 +142,7 @@ class Dashboard(ViewModel):
     @suspend
     def _download_and_count(self) -> Generator[Any, Any, None]:
         counter = launch(self._count, name="counter")
-        feed = self.rows["feed"]
+        feed = self.rows["feed"]  # the worker appends, the main thread only counts: append is one step on every build
         yield from with_context(Dispatchers.IO + CoroutineName("download"), self._repository.follow, OLDER, feed.append)
         counter.cancel()
 

@@ -13,9 +13,10 @@ The ratio compares like with like: begins with begins.
 
 How it is measured
     On the main looper, from a plain message, as from a click. One launch at a time, each timed by itself, so that the
-    99th percentile is one of single launches and no mean of many. Nothing is left out: collections of garbage and
-    turns of other processes are in the figures. Reading the clock costs about as much as a small call; the shortest
-    time between two readings is taken off each launch. Of the totals the median of several is given.
+    99th percentile is one of single launches and no mean of many. Reading the clock costs about as much as a small
+    call; the shortest time between two readings is taken off each launch. Nothing else is left out of a round:
+    collections of garbage and turns of other processes are in its figures. Of the rounds, in which all kinds take
+    turns, the median is given, figure by figure: a neighbour's burst of work is no property of a launch.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from .. import CompletableDeferred, CoroutineScope, Dispatchers, Handler, Looper
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SINGLES = 5000
-_WARM_UP = 500  # not counted: the interpreter rewrites its own code in the first rounds
-_THOUSANDS = 15
+_ROUNDS = 7
+_SINGLES = 1500  # of each kind in each round
+_WARM_UP = 300  # not counted: the interpreter rewrites its own code while it runs the first ones
 
 
 class Figures(NamedTuple):
@@ -65,15 +66,25 @@ async def measure() -> Table:
     main = CoroutineScope(SupervisorJob() + Dispatchers.Main)
     immediate = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
     handler = Handler(Looper.get_main())
-    queued = await _collect(handler, main, _one_to_its_beginning, _WARM_UP + _SINGLES)
-    placed = await _collect(handler, immediate, _one_to_its_beginning, _WARM_UP + _SINGLES)
-    complete = await _collect(handler, immediate, _one_to_its_end, _WARM_UP + _SINGLES)
-    thousands_queued = await _collect(handler, main, _thousand, _THOUSANDS)
-    thousands_placed = await _collect(handler, immediate, _thousand, _THOUSANDS)
+    await _round(handler, main, immediate, _WARM_UP)
+    rounds = [await _round(handler, main, immediate, _SINGLES) for _ in range(_ROUNDS)]
     return Table(
-        main=_figures(queued[_WARM_UP:], thousands_queued),
-        immediate=_figures(complete[_WARM_UP:], thousands_placed),
-        begins_in_place=_figures(placed[_WARM_UP:], thousands_placed),
+        main=_median([each.main for each in rounds]),
+        immediate=_median([each.immediate for each in rounds]),
+        begins_in_place=_median([each.begins_in_place for each in rounds]),
+    )
+
+
+async def _round(handler: Handler, main: CoroutineScope, immediate: CoroutineScope, singles: int) -> Table:
+    queued = await _collect(handler, main, _one_to_its_beginning, singles)
+    placed = await _collect(handler, immediate, _one_to_its_beginning, singles)
+    complete = await _collect(handler, immediate, _one_to_its_end, singles)
+    (thousand_queued,) = await _collect(handler, main, _thousand, 1)
+    (thousand_placed,) = await _collect(handler, immediate, _thousand, 1)
+    return Table(
+        main=_figures(queued, thousand_queued),
+        immediate=_figures(complete, thousand_placed),
+        begins_in_place=_figures(placed, thousand_placed),
     )
 
 
@@ -130,11 +141,15 @@ async def _nothing() -> None:
     pass
 
 
-def _figures(singles: list[int], thousands: list[int]) -> Figures:
+def _figures(singles: list[int], thousand: int) -> Figures:
     clock = _cost_of_the_clock()
     ordered = sorted(max(single - clock, 0) for single in singles)
     p99 = ordered[ceil(len(ordered) * 0.99) - 1]
-    return Figures(fmean(ordered) / 1000, p99 / 1000, median(thousands) / 1000)
+    return Figures(fmean(ordered) / 1000, p99 / 1000, thousand / 1000)
+
+
+def _median(rounds: list[Figures]) -> Figures:
+    return Figures(*(median(figure) for figure in zip(*rounds, strict=True)))
 
 
 def _cost_of_the_clock() -> int:

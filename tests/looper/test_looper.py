@@ -1,0 +1,520 @@
+"""Looper: one a thread, the main one, running, ending, what is uncaught, hosts, watching."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import weakref
+
+import pytest
+
+from vmscope import IllegalStateError
+from vmscope.looper import Handler, HandlerThread, Looper, Message
+
+from .notes import Note, VirtualClock
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock(100.0)
+
+
+@pytest.fixture
+def looper(clock):
+    """A looper of this thread that pump() runs; no main one."""
+    before = Looper.get_main()
+    Looper.set_main_for_test(None)
+    made = Looper.create_for_test(clock)
+    yield made
+    made.quit()
+    Looper.set_main_for_test(before)
+
+
+@pytest.fixture
+def handler(looper):
+    return Handler(looper)
+
+
+def in_a_thread(run):
+    """What `run()` returned or raised on a new thread."""
+    outcome = []
+
+    def body() -> None:
+        try:
+            outcome.append(run())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=body, name="elsewhere")
+    thread.start()
+    thread.join(5)
+    return outcome[0]
+
+
+# ---- making and finding
+
+
+def test_a_thread_is_given_one_looper():
+    def twice():
+        Looper.prepare()
+        Looper.prepare()
+
+    error = in_a_thread(twice)
+
+    assert isinstance(error, IllegalStateError)
+    assert "prepare a looper on 'elsewhere': it has <Looper 'elsewhere' prepared> already" in str(error)
+
+
+def test_a_looper_that_has_quit_makes_room_for_the_next():
+    def again():
+        first = Looper.prepare()
+        first.quit()
+        return Looper.prepare() is not first
+
+    assert in_a_thread(again) is True
+
+
+def test_loop_wants_a_prepared_thread():
+    error = in_a_thread(Looper.loop)
+
+    assert isinstance(error, IllegalStateError)
+    assert "call Looper.prepare() first" in str(error)
+
+
+def test_a_thread_without_a_looper_finds_none():
+    assert in_a_thread(Looper.my_looper) is None
+
+
+def test_a_looper_knows_its_thread_from_any_thread(looper):
+    assert looper.thread is threading.current_thread()
+    assert looper.is_current_thread()
+    assert in_a_thread(looper.is_current_thread) is False
+
+
+def test_there_is_one_main_looper_and_any_thread_finds_it(looper):
+    def make():
+        return Looper.prepare_main()
+
+    main = in_a_thread(make)
+
+    assert Looper.get_main() is main
+    assert isinstance(in_a_thread(make), IllegalStateError)
+    main.quit()
+    assert in_a_thread(make) is not main
+
+
+# ---- ending
+
+
+def test_loop_returns_when_the_looper_quits_and_nothing_is_left():
+    log = []
+
+    def run():
+        looper = Looper.prepare()
+        handler = Handler(looper)
+        handler.post(looper.quit)
+        handler.post(lambda: log.append("dropped"))
+        return Looper.loop(), looper.queue.peek_when(), handler.post(print)
+
+    assert in_a_thread(run) == (None, None, False)
+    assert log == []
+
+
+def test_quit_safely_before_the_loop_begins_leaves_it_what_is_due():
+    log = []
+
+    def run():
+        looper = Looper.prepare()
+        handler = Handler(looper)
+        handler.post(lambda: log.append("due"))
+        handler.post_delayed(lambda: log.append("later"), 60)
+        looper.quit_safely()
+        return Looper.loop()
+
+    assert in_a_thread(run) is None
+    assert log == ["due"]
+
+
+def test_a_loop_inside_a_message_warns_runs_and_ends_with_the_quit(caplog):
+    log = []
+
+    def run():
+        looper = Looper.prepare()
+        handler = Handler(looper)
+
+        def inner():
+            handler.post(lambda: log.append("in the inner loop"))
+            handler.post(looper.quit)
+            Looper.loop()
+            log.append("back")
+
+        handler.post(inner)
+        Looper.loop()
+
+    with caplog.at_level(logging.WARNING, "vmscope"):
+        in_a_thread(run)
+
+    assert log == ["in the inner loop", "back"]
+    assert "a loop in the loop" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_leaves_the_main_threads_loop_and_rejects_the_rest(kind):
+    looper = Looper.create_for_test()
+    log = []
+
+    def end():
+        raise kind("enough")
+
+    Handler(looper).post(end)
+    looper.queue.put(Note("left", log))
+
+    with pytest.raises(kind, match="enough"):
+        Looper.loop()
+
+    assert log == ["-left"]
+    assert isinstance(looper.exception, kind)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_quits_another_threads_looper_and_is_reported(kind, uncaught):
+    log = []
+
+    def run():
+        looper = Looper.prepare()
+
+        def end():
+            raise kind("enough")
+
+        Handler(looper).post(end)
+        looper.queue.put(Note("left", log))
+        Looper.loop()
+        return looper.exception
+
+    assert isinstance(in_a_thread(run), kind)
+    assert isinstance(uncaught.pop(), kind)
+    assert log == ["-left"]
+
+
+# ---- uncaught
+
+
+def test_a_message_that_raises_is_reported_once_and_the_next_runs(looper, handler, uncaught):
+    log = []
+    handler.post(lambda: 1 / 0)
+    handler.post(lambda: log.append("next"))
+
+    looper.pump()
+
+    assert [type(error) for error in uncaught] == [ZeroDivisionError]
+    uncaught.clear()
+    assert log == ["next"]
+
+
+def test_after_the_report_nothing_of_the_failed_message_is_kept(looper, handler, uncaught):
+    class Big:
+        pass
+
+    def fail():
+        big = Big()
+        refs.append(weakref.ref(big))
+        raise OSError
+
+    refs = []
+    handler.post(fail)
+    looper.pump()
+    uncaught.clear()
+    gc.collect()
+
+    assert refs[0]() is None
+
+
+def test_on_uncaught_may_see_to_a_failure(looper, handler):
+    seen = []
+    looper.on_uncaught = lambda message, error: seen.append((message.target, type(error))) or True
+
+    handler.post(lambda: 1 / 0)
+    looper.pump()
+
+    assert seen == [(handler, ZeroDivisionError)]
+
+
+def test_on_uncaught_may_stop_the_loop_in_order_and_raise():
+    log = []
+
+    def run():
+        looper = Looper.prepare()
+        looper.on_uncaught = lambda message, error: False
+        Handler(looper).post(lambda: 1 / 0)
+        looper.queue.put(Note("left", log))
+        Looper.loop()
+
+    assert isinstance(in_a_thread(run), ZeroDivisionError)
+    assert log == ["-left"]
+
+
+def test_on_uncaught_may_raise_something_of_its_own():
+    def decide(message, error):
+        raise RuntimeError("worse") from error
+
+    def run():
+        looper = Looper.prepare()
+        looper.on_uncaught = decide
+        Handler(looper).post(lambda: 1 / 0)
+        Looper.loop()
+
+    error = in_a_thread(run)
+
+    assert isinstance(error, RuntimeError)
+    assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+def test_a_failure_that_leaves_an_inner_loop_is_decided_once():
+    decided = []
+
+    def run():
+        looper = Looper.prepare()
+        handler = Handler(looper)
+        looper.on_uncaught = lambda message, error: decided.append(error) is not None
+        handler.post(lambda: (handler.post(lambda: 1 / 0), looper.queue.run_until(lambda: False)))
+        Looper.loop()
+
+    assert isinstance(in_a_thread(run), ZeroDivisionError)
+    assert len(decided) == 1
+
+
+# ---- pump and hosts
+
+
+def test_pump_runs_what_is_due_and_tells_when_to_come_again(looper, handler, clock):
+    log = []
+    handler.post(lambda: log.append("now"))
+    handler.post_delayed(lambda: log.append("later"), 2.5)
+
+    assert looper.pump() == 2.5
+    assert log == ["now"]
+
+    clock.now += 2.5
+    assert looper.pump() is None
+    assert log == ["now", "later"]
+
+
+def test_pump_is_for_the_loopers_own_thread(looper):
+    error = in_a_thread(looper.pump)
+
+    assert isinstance(error, IllegalStateError)
+    assert "only its own thread may" in str(error)
+
+
+def test_a_pump_that_is_struck_ends_the_looper_in_order(looper, handler):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    log = []
+    handler.post(interrupt)
+    looper.queue.put(Note("left", log))
+
+    with pytest.raises(KeyboardInterrupt):
+        looper.pump()
+
+    assert log == ["-left"]
+    assert handler.post(print) is False
+
+
+def test_a_host_with_a_timer_is_told_when_to_pump(looper, handler, clock):
+    calls = []
+    looper.attach_host(lambda: calls.append("wake"), lambda seconds: calls.append(seconds))
+    handler.post_delayed(lambda: None, 3.0)
+    assert calls == ["wake"]
+
+    looper.pump()
+    assert calls == ["wake", 3.0]
+
+    handler.post_delayed(lambda: None, 1.0)
+    assert calls == ["wake", 3.0, "wake"]
+
+
+def test_a_host_is_woken_again_where_the_budget_left_work(looper, handler):
+    calls = []
+    looper.attach_host(lambda: calls.append("wake"))
+    handler.post(lambda: None)
+    handler.post(lambda: None)
+    calls.clear()
+
+    assert looper.pump(0.0) == 0.0
+    assert calls == ["wake"]
+
+
+def test_after_the_host_has_gone_the_looper_loops_by_itself():
+    def run():
+        looper = Looper.prepare()
+        looper.attach_host(lambda: None)
+        looper.detach_host()
+        Handler(looper).post_delayed(looper.quit, 0.001)
+        return Looper.loop()
+
+    assert in_a_thread(run) is None
+
+
+# ---- watching
+
+
+def test_message_logging_prints_one_line_before_and_one_after(looper, handler):
+    lines = []
+    looper.set_message_logging(lines.append)
+
+    def work():
+        lines.append("work")
+
+    handler.post(work)
+    handler.send_empty_message(7)
+    looper.pump()
+    looper.set_message_logging(None)
+    handler.post(work)
+    looper.pump()
+
+    kinds = [line.split(" ")[0] for line in lines]
+    assert kinds == [">>>>>", "work", "<<<<<", ">>>>>", "<<<<<", "work"]
+    assert "work" in lines[0]
+    assert lines[3].endswith(": 7")
+
+
+def test_an_observer_sees_what_runs_and_first_of_all_what_raises(looper, handler, uncaught):
+    seen = []
+
+    class Observer:
+        def message_dispatch_starting(self):
+            seen.append("starting")
+            return len(seen)
+
+        def message_dispatched(self, token, message):
+            seen.append(("dispatched", token))
+
+        def dispatching_threw(self, token, message, exception):
+            assert not uncaught
+            seen.append(("threw", token, message.target, type(exception)))
+
+    Looper.set_observer(Observer())
+    try:
+        handler.post(lambda: None)
+        handler.post(lambda: 1 / 0)
+        looper.pump()
+    finally:
+        Looper.set_observer(None)
+    uncaught.clear()
+    handler.post(lambda: None)
+    looper.pump()
+
+    assert seen == ["starting", ("dispatched", 1), "starting", ("threw", 3, handler, ZeroDivisionError)]
+
+
+def test_slow_dispatch_is_logged(looper, handler, clock, caplog):
+    def slow():
+        clock.now += 0.3
+
+    looper.set_slow_log_thresholds(dispatch=0.2)
+    handler.post(slow)
+    handler.post(lambda: None)
+    with caplog.at_level(logging.WARNING, "vmscope"):
+        looper.pump()
+
+    assert len(caplog.records) == 1
+    assert "slow dispatch: 0.300 s" in caplog.text
+
+
+def test_slow_delivery_is_logged_once_until_the_looper_has_caught_up(looper, handler, clock, caplog):
+    looper.set_slow_log_thresholds(delivery=0.2)
+    handler.post(lambda: None)
+    handler.post(lambda: None)
+    clock.now += 0.5
+    with caplog.at_level(logging.WARNING, "vmscope"):
+        looper.pump()
+        handler.post(lambda: None)
+        looper.pump()
+        handler.post(lambda: None)
+        looper.pump()
+
+    texts = [record.getMessage() for record in caplog.records]
+    assert len(texts) == 2
+    assert "0.500 s late" in texts[0]
+    assert "has caught up" in texts[1]
+
+
+def test_a_dump_shows_what_is_pending_and_when(looper, handler, clock):
+    lines = []
+    other = Handler(looper)
+    handler.post_delayed(test_a_dump_shows_what_is_pending_and_when, 2.0)
+    other.send_message(Message(what=5, obj="x"))
+
+    looper.dump(lines.append, "> ")
+    assert lines[0].startswith("> <Looper ")
+    assert "due in 0.000 s: <Message" in lines[1]
+    assert "what=5 obj='x'" in lines[1]
+    assert "due in 2.000 s" in lines[2]
+    assert "test_a_dump_shows" in lines[2]
+    assert lines[3] == ">   (2 pending, polling=False, quitting=False, barrier=False)"
+
+    lines.clear()
+    other.dump(lines.append)
+    assert len(lines) == 3
+
+
+# ---- HandlerThread
+
+
+def test_a_handler_thread_has_a_looper_while_it_is_alive():
+    thread = HandlerThread("worker")
+    assert thread.looper is None
+    assert thread.quit() is False
+    assert thread.quit_safely() is False
+    with pytest.raises(IllegalStateError, match="ask 'worker' for its handler: it is not alive"):
+        _ = thread.handler
+
+    thread.start()
+    assert thread.looper.thread is thread
+    assert thread.handler is thread.handler
+    assert thread.daemon
+
+    assert thread.quit() is True
+    thread.join(5)
+    assert thread.looper is None
+
+
+def test_leaving_a_handler_threads_block_runs_what_is_due_and_joins():
+    log = []
+    with HandlerThread("worker") as thread:
+        thread.handler.post(lambda: log.append(threading.current_thread()))
+
+    assert log == [thread]
+    assert not thread.is_alive()
+
+
+def test_on_looper_prepared_comes_before_the_first_message():
+    log = []
+
+    class Prepared(HandlerThread):
+        def on_looper_prepared(self):
+            Handler().post(lambda: log.append("message"))
+            log.append("prepared")
+
+    with Prepared("worker") as thread:
+        thread.handler.call(lambda: None)
+
+    assert log == ["prepared", "message"]
+
+
+def test_a_preparation_that_fails_leaves_nothing_pending(uncaught):
+    log = []
+
+    class Failing(HandlerThread):
+        def on_looper_prepared(self):
+            Looper.my_looper().queue.put(Note("left", log))
+            raise OSError("no disk")
+
+    thread = Failing("worker")
+    thread.start()
+    thread.join(5)
+
+    assert log == ["-left"]
+    assert str(uncaught.pop()) == "no disk"
