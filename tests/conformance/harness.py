@@ -50,6 +50,7 @@ How to write a twin
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
 from collections import deque
@@ -322,6 +323,7 @@ def trace_of(name: str, twin: Twin, limit: float = LIMIT) -> list[str]:
             tr.escaped = exception  # type: ignore[attr-defined]  # for who looks into a failing twin
 
     threading.excepthook = lambda hook: tr.t(f"UNCAUGHT {chain(hook.exc_value)}")
+    gc.disable()  # a collection closes what earlier scenarios left suspended, and their `finally` would run in this one
     try:
         thread = threading.Thread(target=body, name="scenario", daemon=True)
         thread.start()
@@ -332,6 +334,7 @@ def trace_of(name: str, twin: Twin, limit: float = LIMIT) -> list[str]:
         Looper.set_main_for_test(None)
         return tr.lines
     finally:
+        gc.enable()
         threading.excepthook = before
 
 
@@ -347,4 +350,4 @@ def differences(expected: list[str], actual: list[str]) -> str:
         f"{'  ' if one == other else '!='} {one:60} | {other}" for one, other in zip(left, right, strict=True)
     )
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations",)]
+__all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations", "gc", "re")]

@@ -283,17 +283,20 @@ class Prog:
                 raise CE(message)
             case ["try", body, handler, final, rethrow]:
                 try:
-                    yield from self.run(body, scope, who)
+                    try:
+                        yield from self.run(body, scope, who)
+                    except GeneratorExit:
+                        raise
+                    except BaseException as e:
+                        if handler is None:
+                            raise
+                        say(who, f"caught {chain(e)}")
+                        yield from self.run(handler, scope, who)
+                        if rethrow:
+                            raise
                 except GeneratorExit:
-                    final = None  # the interpreter is thrown away at the end of the run
+                    final = None  # nobody resumes this coroutine any more, and it is being collected
                     raise
-                except BaseException as e:
-                    if handler is None:
-                        raise
-                    say(who, f"caught {chain(e)}")
-                    yield from self.run(handler, scope, who)
-                    if rethrow:
-                        raise
                 finally:
                     if final is not None:
                         say(who, "finally")

@@ -28,7 +28,7 @@ from ._coroutine import (
     Switch,
     make_frame,
     needed,
-    running,
+    running_job,
 )
 from ._deferred import Deferred, awaited_error
 from ._dispatcher import CoroutineDispatcher, Runnable, here
@@ -38,7 +38,6 @@ from ._pool import IO, Default
 from ._scope import CoroutineStart, in_frame, launch_in, outcome, run_block
 from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, Suspending, call, check_block
 from ._time import checked_seconds, with_timeout_or_none
-from ._timer import shared_timers
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -359,7 +358,7 @@ class BlockingLoop(CoroutineDispatcher):
         return not self._queue.is_quitting
 
     def _timers(self) -> MessageQueue:
-        return shared_timers() if self._queue.is_quitting else self._queue
+        return super()._timers() if self._queue.is_quitting else self._queue
 
     def __repr__(self) -> str:
         return f"<BlockingLoop {id(self):#x}>"
@@ -418,12 +417,12 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
     """
     checked_context(context, "run_blocking(context=...)")
     check_block(block, args, "run_blocking()")
-    shared = here.events
+    shared = here.loop.events
     queue = MessageQueue() if shared is None else shared
     if CoroutineDispatcher not in context:
         context = context + BlockingLoop(queue)
     coroutine = _blocking(block, args, context, queue.wake)
-    here.events = queue
+    here.loop.events = queue
     restore = take_ctrl_c(queue)
     try:
         coroutine._resume(None, None, RETURNING, None)
@@ -432,7 +431,7 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
         if shared is None:  # what else was queued here and is due, still runs; what comes later runs on IO, cancelled
             queue.quit(safely=True)
             queue.run_until()
-        here.events = shared
+        here.loop.events = shared
         restore()
     return _value_of(coroutine)
 
@@ -548,9 +547,9 @@ def _abandonable(function: Callable[..., Any], args: tuple[Any, ...]) -> Generat
 
 def check_cancelled() -> None:
     """In a blocking function that runs for a coroutine: raise the cancellation, if that was cancelled. See `ensure_active`."""
-    coroutine = running()
-    if coroutine is not None:
-        coroutine._frame.ensure_active()
+    job = running_job()
+    if job is not None:
+        job.ensure_active()
 
 
 def run_catching(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T | Exception:

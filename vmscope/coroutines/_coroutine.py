@@ -48,9 +48,10 @@ T = TypeVar("T")
 current: ContextVar[Coroutine | None] = ContextVar("current", default=None)
 
 
-def running() -> Coroutine | None:
-    """Return the coroutine that the calling code runs for, None where there is none."""
-    return current.get()
+def running_job() -> Job | None:
+    """Return the innermost job that the calling code runs for, None where there is none."""
+    coroutine = current.get()
+    return None if coroutine is None else coroutine._frame or coroutine
 
 
 def needed(what: str) -> Coroutine:
@@ -60,10 +61,9 @@ def needed(what: str) -> Coroutine:
         IllegalStateError: There is none; `what` was called from plain code.
     """
     coroutine = current.get()
-    if coroutine is None:
-        raise IllegalStateError(
-            f"{what} was called outside a coroutine: call it in a block given to launch, run_blocking or run_main"
-        )
+    if coroutine is None or coroutine._frame is None:
+        state = "outside a coroutine" if coroutine is None else f"for {coroutine!r}, whose body is over"
+        raise IllegalStateError(f"{what} was called {state}: call it in a block given to launch, run_blocking or run_main")
     return coroutine
 
 
@@ -106,7 +106,7 @@ class Coroutine(Job):
     _env: Env  # of its launch
     _dispatcher: CoroutineDispatcher  # of the innermost frame, as `_elements`
     _elements: tuple[ThreadContextElement, ...] | None
-    _frame: Any  # the innermost frame, itself at first
+    _frame: Any  # the innermost frame, itself at first; None once the body is over, or it would keep itself alive
     _block: Any  # what is called when it begins, with `_args`; None from then on
     _args: Any
     _generator: Any  # what it drives; None before the start and after the end
@@ -173,7 +173,7 @@ class Coroutine(Job):
         except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
             self._dispatch_failed(fault)
             return
-        local = here
+        local = here.loop
         if local.active:
             local.waiting.append(self)
             return
@@ -216,6 +216,8 @@ class Coroutine(Job):
     def rejected(self) -> None:
         """The queue that held it died, or refused it: cancel the job, and let it clean up on IO."""
         frame = self._frame
+        if frame is None:
+            return
         cancel_tree(frame, CancellationException("The task was rejected", job=frame, source="cancel"))
         self._run_elsewhere()
 
@@ -342,7 +344,7 @@ class Coroutine(Job):
                 break
             error = None
             if type(value) is _Held:
-                held = here.active = True
+                held = here.loop.active = True
                 value, error = value.value, value.error
             elif value is RELEASE:
                 value = None
@@ -365,7 +367,7 @@ class Coroutine(Job):
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
         """The body is over. The plain case, without children and failures, is longhand: half of all there is to do."""
-        self._generator = None
+        self._generator = self._frame = None
         self._context = None  # type: ignore[assignment]  # what it kept alive must be gone before anybody learns of the end
         if error is None:
             with self._lock:
@@ -384,7 +386,7 @@ class Coroutine(Job):
 
 
 def _leave_in_place() -> None:
-    local = here
+    local = here.loop
     try:
         drain_in_place(local)
     finally:
@@ -497,7 +499,7 @@ class _Escape:
 
 def escape(error: BaseException) -> None:
     """Let a KeyboardInterrupt or SystemExit, which no job took, leave through the loop that this thread runs."""
-    queue = here.events
+    queue = here.loop.events
     if queue is None:
         looper = Looper.my_looper() or Looper.get_main()
         queue = None if looper is None else looper.queue
@@ -626,7 +628,7 @@ class Hop(_Move):
 
     def _start(self, coroutine: Any) -> object:
         frame = self._frame
-        if not here.active and not coroutine._dispatcher._needs_dispatch(coroutine):
+        if not here.loop.active and not coroutine._dispatcher._needs_dispatch(coroutine):
             if not frame.is_active:
                 raise frame.get_cancellation_exception().with_traceback(None)
             coroutine._elements = self._elements
@@ -664,7 +666,7 @@ class HopBack(_Move):
                 frame._early = _Early(self._value, error)
                 return SUSPENDED
         coroutine._elements = self._elements
-        if here.active or coroutine._dispatcher._needs_dispatch(coroutine):
+        if here.loop.active or coroutine._dispatcher._needs_dispatch(coroutine):
             coroutine._resume(self._value, error, RETURNING, None)
             return SUSPENDED
         caller = coroutine._frame

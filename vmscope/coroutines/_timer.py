@@ -44,8 +44,8 @@ def shared_timers() -> MessageQueue:
 
 
 def _serve(queue: MessageQueue) -> None:
-    here.active = True
-    here.waiting = _ToDefault()
+    here.loop.active = True
+    here.loop.waiting = _ToDefault()
     queue.run_until(lambda: queue.is_quitting)
 
 

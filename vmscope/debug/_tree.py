@@ -77,6 +77,8 @@ def coroutine_info(job: Job) -> CoroutineInfo | None:
 def _wait_of(coroutine: Coroutine) -> str | None:
     """What it is suspended in, where that holds as long as the lock of its tree is held."""
     frame = coroutine._frame
+    if frame is None:  # its body is over
+        return None
     if frame._lock is not coroutine._lock:  # shielded by NonCancellable: a tree of its own
         with frame._lock:
             return _wait_in(coroutine, frame)

@@ -9,8 +9,6 @@ Counterpart: android.os.MessageQueue.addOnFileDescriptorEventListener.
 
 from __future__ import annotations
 
-import selectors
-import socket
 from typing import TYPE_CHECKING, Any
 
 from .._primitives import Empty, RLock, report_uncaught
@@ -18,22 +16,31 @@ from .._primitives import Empty, RLock, report_uncaught
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EVENT_INPUT, EVENT_OUTPUT, EVENT_ERROR = 1, 2, 4
+#: There is something to read, or the other side has closed, or failed: reading tells.
+EVENT_INPUT = 1
+#: There is room to write.
+EVENT_OUTPUT = 2
+#: An error; comes with the others, and is not told apart from them.
+EVENT_ERROR = 4
 
 
 class FdPoller:
     """Has the face of the plain bell, `put` and `get`, and calls listeners."""
 
     def __init__(self) -> None:
+        import selectors  # only here: few queues have descriptors
+        import socket
+
         self._lock = RLock()
         self._wanted: dict[int, tuple[int, Callable[[Any, int], int | None], Any]] = {}
         self._stale = True
         self._selector = selectors.DefaultSelector()
-        self._known: dict[int, int] = {}
+        self._known: dict[int, object] = {}  # the entry of `_wanted` that the selector goes by
         self._hear, self._say = socket.socketpair()
         self._hear.setblocking(False)
         self._say.setblocking(False)
-        self._selector.register(self._hear, selectors.EVENT_READ)
+        assert (selectors.EVENT_READ, selectors.EVENT_WRITE) == (EVENT_INPUT, EVENT_OUTPUT)
+        self._selector.register(self._hear, EVENT_INPUT)
         self._ready: list[tuple[int, int]] = []
 
     # ---- any thread
@@ -41,7 +48,7 @@ class FdPoller:
     def put(self, _: None) -> None:
         try:
             self._say.send(b"\0")
-        except (BlockingIOError, OSError):  # full: the sleeper wakes anyway; closed: there is none
+        except OSError:  # full: the sleeper wakes anyway; closed: there is none
             pass
 
     def listen(self, fd: Any, events: int, listener: Callable[[Any, int], int | None]) -> None:
@@ -72,7 +79,8 @@ class FdPoller:
 
     def poll(self) -> None:
         """Call the listeners of what is ready, without waiting for more."""
-        self._select(0)
+        if not self._ready:
+            self._select(0)
         ready, self._ready = self._ready, []
         for number, events in ready:
             with self._lock:
@@ -80,7 +88,7 @@ class FdPoller:
             if entry is None:
                 continue
             wanted, listener, fd = entry
-            events &= wanted | EVENT_ERROR
+            events = events & wanted or wanted & EVENT_ERROR
             if not events:
                 continue
             try:
@@ -88,7 +96,7 @@ class FdPoller:
             except Exception as failure:
                 report_uncaught(failure)
                 answer = 0
-            if answer is not None:
+            if answer is not None and answer != wanted:
                 with self._lock:
                     if self._wanted.get(number) is entry:  # else it was replaced meanwhile
                         self.listen(fd if answer else number, answer, listener)
@@ -102,37 +110,32 @@ class FdPoller:
             if key.fileobj is self._hear:
                 try:
                     self._hear.recv(4096)
-                except (BlockingIOError, OSError):
+                except OSError:
                     pass
             else:
-                events = (EVENT_INPUT if mask & selectors.EVENT_READ else 0) | (
-                    EVENT_OUTPUT if mask & selectors.EVENT_WRITE else 0
-                )
-                self._ready.append((key.fd, events))
+                self._ready.append((key.fd, mask))  # the selector's bits are ours: 1 to read, 2 to write
         return found
 
     def _update(self) -> None:
         with self._lock:
             self._stale = False
-            wanted = {number: entry[0] for number, entry in self._wanted.items()}
-        for number in [known for known in self._known if self._known[known] != wanted.get(known)]:
+            wanted = self._wanted.copy()
+        # Compared by identity: a number that was closed, opened anew and listened to again is another descriptor.
+        for number in [known for known, entry in self._known.items() if entry is not wanted.get(known)]:
             del self._known[number]
             try:
                 self._selector.unregister(number)
             except (KeyError, ValueError, OSError):  # closed in the meantime
                 pass
-        for number, events in wanted.items():
+        for number, entry in wanted.items():
             if number not in self._known:
-                mask = (selectors.EVENT_WRITE if events & EVENT_OUTPUT else 0) | (
-                    selectors.EVENT_READ if events & (EVENT_INPUT | EVENT_ERROR) else 0
-                )
                 try:
-                    self._selector.register(number, mask)
+                    self._selector.register(number, entry[0] & (EVENT_INPUT | EVENT_OUTPUT) or EVENT_INPUT)
                 except (ValueError, OSError) as failure:  # closed in the meantime
                     report_uncaught(failure)
                     self.forget(number)
                 else:
-                    self._known[number] = events
+                    self._known[number] = entry
 
     def close(self) -> None:
         self._selector.close()

@@ -171,7 +171,7 @@ class Message:
         """Drop it: the queue died with it, or its run failed. A callback that has a `rejected` method hears of it."""
         if not self._in_use:
             return
-        callback = self.callback
+        callback = None if self._removed else self.callback  # whoever removed it has told it
         self._clear()
         if callback is not None:
             tell = getattr(callback, "rejected", None)

@@ -45,11 +45,10 @@ from .._primitives import (
     main_thread,
     report_uncaught,
 )
+from ._fd import FdPoller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ._fd import FdPoller
 
 
 class Item(Protocol):
@@ -440,35 +439,45 @@ class MessageQueue:
                     self._sort_in_locked()
                 if self._barrier is not None and self._barrier.removed:
                     self._end_stall_locked()
-                due = self._first_in_heap_locked()
+                if heap and heap[0][2].when is not heap[0][0]:
+                    self._first_in_heap_locked()
                 plain = not (self._quitting or self._watch or self._barrier or self._fds)
-                self._horizon = due if plain else -inf
-                first = inbox[0] if inbox else None
-                # Between the look at an end of the queue and the pop there is no call, so no signal handler and no
-                # finalizer comes between them; what is popped is in `_taking` before (I5).
-                if heap and (heap[0][0] <= self._now if first is None else heap[0][:2] < (first.when, _PAST)):
+                # From the look at an end of the queue to the pop there is no call, so no signal handler and no finalizer
+                # comes in between; what is popped is in `_taking` before (I5).
+                try:
+                    first = inbox[0] if inbox else None
+                except IndexError:  # its putter, on another thread, took it back
+                    first = None
+                if heap:
                     when, seq, item = heap[0]
-                    if when > self._limit:
-                        return None
-                    self._taking = item
-                    heappop(heap)
-                    if not self._held_locked(item, when, seq):
-                        item.when = when + 0.0  # taken: whatever entry of it is left is dead (I4)
-                        return item
-                elif first is not None:
-                    if first.when > self._limit:
-                        return None
-                    self._taking = first
-                    try:
-                        item = inbox.popleft()
-                    except IndexError:
-                        continue  # its putter took it back
-                    self._taking = item
-                    self._seq += 1
-                    if not self._held_locked(item, item.when, _HELD + self._seq):
-                        return item
+                    self._horizon = when if plain else -inf
+                    if first is None:
+                        is_next = when <= self._now
+                    else:
+                        is_next = when < first.when or (when == first.when and seq < _PAST)
+                    if is_next:
+                        if when > self._limit:
+                            return None
+                        self._taking = item
+                        heappop(heap)
+                        if (self._barrier is None and item.__class__ is not _Barrier) or not self._held_locked(item, when, seq):
+                            item.when = when + 0.0  # taken: whatever entry of it is left is dead (I4)
+                            return item
+                        self._taking = None
+                        continue
                 else:
+                    self._horizon = inf if plain else -inf
+                if first is None or first.when > self._limit:
                     return None
+                self._taking = first
+                try:
+                    item = inbox.popleft()
+                except IndexError:
+                    continue
+                self._taking = item
+                self._seq += 1
+                if not self._held_locked(item, item.when, _HELD + self._seq):
+                    return item
             self._taking = None
 
     def _sort_in_locked(self) -> None:
@@ -798,8 +807,6 @@ class MessageQueue:
         Threads: any.
         Android: addOnFileDescriptorEventListener.
         """
-        from ._fd import FdPoller
-
         with self._lock:
             if self._fds is None:
                 bell, self._fds = self._bell, FdPoller()

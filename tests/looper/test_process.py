@@ -1,0 +1,287 @@
+"""What a process does to loopers: signals, finalizers, Ctrl-C, fork, exit. Each in a process of its own where it must be."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+
+import pytest
+
+from vmscope.looper import HandlerThread, MessageQueue
+
+from .notes import Note
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and fork as POSIX has them")
+
+
+def run(program: str, *, timeout: float = 20) -> tuple[int, str, str]:
+    """Run `program` in a fresh interpreter; its exit code, output and errors."""
+    body = "import os, signal, sys, threading, time\nfrom vmscope.looper import *\n" + textwrap.dedent(program)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", body],
+        capture_output=True, text=True, timeout=timeout, env=environment, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- signals and finalizers
+
+
+@POSIX
+def test_a_signal_handler_wakes_the_loop_that_it_interrupts():
+    queue, log = MessageQueue(), []
+    previous = signal.signal(signal.SIGUSR1, lambda *_: queue.put(Note("from the handler", log)))
+    queue.add_idle_handler(lambda: threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGUSR1)).start())
+    try:
+        queue.run_until(lambda: log)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+    assert log == ["from the handler"]
+
+
+@POSIX
+def test_a_storm_of_signals_that_put_loses_nothing():
+    queue, log, sent = MessageQueue(), [], []
+
+    def on_signal(*_: object) -> None:
+        sent.append(len(sent))
+        queue.put(Note(len(sent) - 1, log))
+        queue.put_at(Note(len(sent) - 1, log), queue.clock() + 0.0001)
+
+    previous = signal.signal(signal.SIGALRM, on_signal)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0002)
+    busy = Note("busy", [])
+    busy.then = lambda: len(sent) < 300 and queue.put_at(busy, queue.clock() + 0.0001)
+    queue.put(busy)
+    try:
+        queue.run_until(lambda: len(sent) >= 300)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    queue.run_until(lambda: len(log) >= 2 * len(sent))
+
+    assert sorted(log) == sorted([*sent, *sent])
+
+
+def test_finalizers_and_weakref_callbacks_may_put_take_back_and_ask_wherever_they_run():
+    with HandlerThread("worker") as thread:
+        handler, heard, made = thread.handler, [], 0
+
+        class Last:
+            def __init__(self) -> None:
+                self.cycle = self
+
+            def __del__(self) -> None:
+                handler.remove_callbacks(nobody)
+                handler.post_delayed(nobody, 60)
+                handler.post(lambda: heard.append(1))
+
+        def nobody() -> None:
+            raise AssertionError
+
+        thresholds = gc.get_threshold()
+        gc.set_threshold(20)
+        try:
+            refs = []
+            for _ in range(300):
+                last = Last()
+                refs.append(weakref.ref(last, lambda _: handler.post(lambda: heard.append(1))))
+                made += 2
+                del last
+                handler.post(lambda: [Last() for _ in range(0)])
+        finally:
+            gc.set_threshold(*thresholds)
+        gc.collect()
+        handler.call(lambda: None)
+        handler.remove_callbacks(nobody)
+
+        assert len(heard) == made
+
+
+# ---- Ctrl-C
+
+
+@POSIX
+def test_ctrl_c_ends_an_idle_main_loop_in_order():
+    code, out, err = run("""
+        looper = Looper.prepare_main()
+        class Left:
+            asynchronous = False
+            def run(self): print("ran")
+            def rejected(self): print("rejected")
+        looper.queue.put_at(Left(), looper.queue.clock() + 60)
+        looper.queue.add_idle_handler(lambda: threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start())
+        try:
+            Looper.loop()
+        except KeyboardInterrupt:
+            print("interrupted", Handler(looper).post(print), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    """)
+
+    assert (code, out) == (0, "rejected\ninterrupted False True\n"), err
+
+
+@POSIX
+def test_the_first_ctrl_c_waits_for_the_message_and_the_second_does_not():
+    code, out, err = run("""
+        looper = Looper.prepare_main()
+        def work():
+            os.kill(os.getpid(), signal.SIGINT)
+            print("not cut in half")
+        def stuck():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+            print("never here")
+        Handler(looper).post(work)
+        try:
+            Looper.loop()
+        except KeyboardInterrupt:
+            print("first")
+        looper = Looper.prepare_main()
+        Handler(looper).post(stuck)
+        try:
+            Looper.loop()
+        except KeyboardInterrupt:
+            print("second")
+    """)
+
+    assert (code, out) == (0, "not cut in half\nfirst\nsecond\n"), err
+
+
+@POSIX
+def test_a_programs_own_handler_of_ctrl_c_is_left_alone():
+    code, out, err = run("""
+        looper = Looper.prepare_main()
+        signal.signal(signal.SIGINT, lambda *_: (print("mine"), looper.quit()))
+        Handler(looper).post(lambda: os.kill(os.getpid(), signal.SIGINT))
+        Looper.loop()
+        print("done")
+    """)
+
+    assert (code, out) == (0, "mine\ndone\n"), err
+
+
+# ---- fork
+
+
+@POSIX
+def test_after_a_fork_the_childs_copies_are_dead_and_a_new_main_looper_works():
+    code, out, err = run("""
+        main = Looper.prepare_main()
+        thread = HandlerThread("worker"); thread.start()
+        handler = thread.handler
+        busy = threading.Event()
+        def hammer():
+            while not busy.is_set():
+                handler.post(int); handler.post_delayed(int, 5); handler.remove_callbacks(int)
+        hammers = [threading.Thread(target=hammer) for _ in range(2)]
+        for each in hammers: each.start()
+        children = []
+        for _ in range(5):
+            pid = os.fork()
+            if pid == 0:
+                assert handler.post(print) is False
+                assert Handler(main).post(print) is False
+                assert Looper.my_looper() is None and Looper.get_main() is None
+                mine = Looper.prepare_main()
+                Handler(mine).post(mine.quit)
+                Looper.loop()
+                with HandlerThread("child's own") as own:
+                    assert own.handler.call(lambda: 42) == 42
+                sys.exit(7)
+            children.append(pid)
+        busy.set()
+        for each in hammers: each.join()
+        print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
+        print(handler.call(lambda: "the parent goes on"))
+    """)
+
+    assert (code, out) == (0, "[7, 7, 7, 7, 7]\nthe parent goes on\n"), err
+
+
+@POSIX
+def test_a_message_that_forks_ends_its_loop_in_the_child():
+    code, out, err = run("""
+        looper = Looper.prepare_main()
+        def fork():
+            if os.fork() == 0:
+                return
+            os.wait()
+            print("parent", flush=True)
+            Handler(looper).post(looper.quit)
+        Handler(looper).post(fork)
+        Looper.loop()
+        print("out", flush=True)
+    """)
+
+    assert (code, out) == (0, "out\nparent\nout\n"), err
+
+
+# ---- exit
+
+
+@pytest.mark.parametrize("busy", ["pass", "handler.post(lambda: time.sleep(0.05))", "handler.post_delayed(print, 60)"])
+def test_a_process_ends_with_loopers_alive(busy):
+    code, out, err = run(f"""
+        thread = HandlerThread("worker"); thread.start()
+        handler = thread.handler
+        {busy}
+    """)
+
+    assert (code, out, err) == (0, "", "")
+
+
+def test_what_is_pending_at_exit_is_rejected():
+    code, out, err = run("""
+        thread = HandlerThread("worker"); thread.start()
+        class Left:
+            asynchronous = False
+            def run(self): print("ran")
+            def rejected(self): print("rejected")
+        thread.looper.queue.put_at(Left(), thread.looper.queue.clock() + 60)
+    """)
+
+    assert (code, out, err) == (0, "rejected\n", "")
+
+
+def test_a_stuck_message_does_not_hold_the_process():
+    code, out, err = run("""
+        import vmscope.looper._handler_thread as module
+        module.EXIT_PATIENCE = 0.05
+        thread = HandlerThread("worker"); thread.start()
+        started = threading.Event()
+        thread.handler.post(lambda: (started.set(), time.sleep(3600)))
+        started.wait()
+    """)
+
+    assert (code, out, err) == (0, "", "")
+
+
+def test_system_exit_in_a_main_message_ends_the_process_with_its_code():
+    code, _, err = run("""
+        looper = Looper.prepare_main()
+        Handler(looper).post(lambda: sys.exit(3))
+        Looper.loop()
+    """)
+
+    assert (code, err) == (3, "")
+
+
+def test_the_room_loads_nothing_slow():
+    code, out, err = run("""
+        slow = {"asyncio", "inspect", "dataclasses", "logging", "concurrent", "selectors", "socket"}
+        Looper.prepare(); Handler().post(Looper.my_looper().quit); Looper.loop()
+        print(sorted(slow & set(sys.modules)))
+    """)
+
+    assert (code, out) == (0, "[]\n"), err
