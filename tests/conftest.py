@@ -15,6 +15,9 @@ from collections.abc import Generator, Iterator
 import hypothesis
 import pytest
 
+from vmscope import Looper
+from vmscope.looper import _looper
+
 hypothesis.settings.register_profile("vmscope", deadline=None)  # how fast an example runs is no test
 hypothesis.settings.load_profile("vmscope")
 
@@ -46,6 +49,14 @@ def no_thread_is_left_behind() -> Iterator[None]:
         thread.join(max(0.0, deadline - time.monotonic()))
     alive = [thread.name for thread in left if thread.is_alive()]
     assert not alive, f"left behind: {', '.join(alive)}"
+
+
+@pytest.fixture(autouse=True)
+def every_test_begins_without_a_looper() -> Iterator[None]:
+    """The thread of the tests has no looper, and there is no main one: as in a program that has just begun."""
+    yield
+    _looper._local.looper = None
+    Looper.set_main_for_test(None)
 
 
 @pytest.hookimpl(wrapper=True)

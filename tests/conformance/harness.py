@@ -350,4 +350,5 @@ def differences(expected: list[str], actual: list[str]) -> str:
         f"{'  ' if one == other else '!='} {one:60} | {other}" for one, other in zip(left, right, strict=True)
     )
 
+
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations", "gc", "re")]

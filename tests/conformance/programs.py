@@ -1,7 +1,7 @@
 """The interpreter of the random programs: a small language of operations, run on this library's public face.
 
-A program runs on one main looper under a virtual clock, in the scope of its dispatcher, its root (a SupervisorJob or a
-Job) and a handler. `events` is a list of `[time, [operations]]`, each posted at the start as one plain message. A line is
+A program runs on one main looper under a virtual clock, in the scope of its dispatcher, its root (a SupervisorJob or
+a Job) and a handler. `events` is a list of `[time, [operations]]`, each posted at the start as one plain message. A line is
 `<clock> <who>: <text>`. The reference ran the same programs through the same interpreter in Kotlin.
 """
 
@@ -47,15 +47,17 @@ class Prog:
         self.jobs: dict[str, Any] = {}
         self.made: set[str] = set()  # those of the jobs that no coroutine is behind
         self.continuations: dict[str, Any] = {}
-        self.deferreds = {name: vmscope.CompletableDeferred() for name in program["deferreds"]}
+        self.deferreds = {name: vmscope.CompletableDeferred() for name in program.get("deferreds", ())}
         if MutableStateFlow is not None:
-            self.channels = {name: Channel(n, BufferOverflow[how]) for name, (n, how) in program["channels"].items()}
-            self.states = {name: MutableStateFlow(0) for name in program["states"]}
+            self.channels = {
+                name: Channel(n, BufferOverflow[how]) for name, (n, how) in program.get("channels", {}).items()
+            }
+            self.states = {name: MutableStateFlow(0) for name in program.get("states", ())}
             self.shareds = {
                 name: MutableSharedFlow(replay, extra, BufferOverflow[how])
-                for name, (replay, extra, how) in program["shareds"].items()
+                for name, (replay, extra, how) in program.get("shareds", {}).items()
             }
-            self.mutexes = {name: Mutex() for name in program["mutexes"]}
+            self.mutexes = {name: Mutex() for name in program.get("mutexes", ())}
         root = vmscope.SupervisorJob() if program["root"] == "sup" else vmscope.Job()
         handler = vmscope.CoroutineExceptionHandler(lambda _context, e: self.say("CEH", chain(e)))
         self.scope = vmscope.CoroutineScope(self.dispatcher(program["dispatcher"]) + root + handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -60,9 +61,10 @@ def no_main() -> Iterator[None]:
     Looper.set_main_for_test(before)
 
 
-def on_a_new_thread(function: Callable[[], object]) -> object:
-    """Call `function` on a thread that has no looper; return what it returns, raise what it raises."""
-    return run_blocking(with_context, Dispatchers.IO, function)
+def on_a_new_thread(function: Callable[..., object], *args: object) -> object:
+    """Call `function` on a thread that has no looper, and ends; return what it returns, raise what it raises."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
 
 
 # ---- blocks
@@ -106,11 +108,12 @@ def test_what_is_no_block_is_refused_by_the_suspending_builders(builder: Callabl
     run_blocking(body)
 
 
+@pytest.mark.usefixtures("no_main")
 @pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
 @pytest.mark.parametrize("runner", [run_blocking, run_main])
 def test_what_is_no_block_is_refused_by_those_who_run_one(runner: Callable[..., Any], thing: Any) -> None:
     with pytest.raises(TypeError, match=r"block|callable|function") as refusal:
-        runner(thing)
+        on_a_new_thread(runner, thing)
 
     assert repr(thing) in str(refusal.value)
 

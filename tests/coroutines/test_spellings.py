@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from vmscope import (
     Dispatchers,
     EmptyCoroutineContext,
     Job,
+    Looper,
     cancel,
     coroutine_scope,
     current_scope,
@@ -149,8 +151,12 @@ def test_run_blocking_takes_a_block_in_every_spelling(block: Callable[[Seen, int
 def test_run_main_takes_a_block_in_every_spelling(block: Callable[[Seen, int], tuple[Any, ...]]) -> None:
     seen: Seen = []
 
-    assert run_main(*block(seen, 21)) == 42
-    assert seen == [21]
+    before = Looper.get_main()
+    with ThreadPoolExecutor(1) as main_thread:  # one of its own, which takes its looper along when it ends
+        value = main_thread.submit(run_main, *block(seen, 21)).result()
+    Looper.set_main_for_test(before)
+
+    assert (value, seen) == (42, [21])
 
 
 @pytest.mark.parametrize("start", list(CoroutineStart))

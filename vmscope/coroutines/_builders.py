@@ -293,7 +293,7 @@ class _AwaitAll(Continuation[None]):
     def __init__(self, deferreds: tuple[Deferred[Any], ...]) -> None:
         self._begun = False
         self._jobs = tuple(dict.fromkeys(deferreds))
-        self._left = set(self._jobs)  # discarding is one step on every build, so the last one to fire sees it empty
+        self._left = set(self._jobs)  # guarded by the lock of the frame
 
     def _name(self) -> str:
         return "await_all"
@@ -303,21 +303,28 @@ class _AwaitAll(Continuation[None]):
             job.start()
         self._suspend(coroutine)
         for job in self._jobs:
-            if not job._add_node(self):
-                self._fire(job, job._cause)
+            if job._add_node(self) or not self._decides(job):
+                continue
+            if not self._claim():
+                break
+            self._drop()
+            if job._cause is not None:
+                raise awaited_error(job, self._frame)
+            return None
         return SUSPENDED
 
-    def _fire(self, job: Job, cause: BaseException | None) -> None:
+    def _decides(self, job: Deferred[Any]) -> bool:
+        """Note that `job` has ended, and say whether that ends the wait: as the last one, or as a failure."""
         with self._frame._lock:
-            self._left.discard(cast("Deferred[Any]", job))
-            last = not self._left
-        if cause is not None:
-            if self._claim():
-                self._drop()
-                error = awaited_error(cast("Deferred[Any]", job), self._frame)
-                self._coroutine._resume(None, error, CANCELLABLE, None)
-        elif last:
-            self._resume(None)
+            self._left.discard(job)
+            return not self._left or job._cause is not None
+
+    def _fire(self, job: Job, cause: BaseException | None) -> None:
+        awaited = cast("Deferred[Any]", job)
+        if self._decides(awaited) and self._claim():
+            self._drop()
+            error = None if cause is None else awaited_error(awaited, self._frame)
+            self._coroutine._resume(None, error, CANCELLABLE, None)
 
     def _drop(self) -> None:
         for job in self._jobs:

@@ -316,7 +316,7 @@ class Coroutine(Job):
         """Run to the next suspension that waits, or to the end. Hot; longhand."""
         generator = self._generator
         run = self._context.run
-        held = False  # a hop in place made this step the one that runs the in-place loop of its thread
+        held: _Held | None = None  # a hop in place made this step the one that runs the in-place loop of its thread
         self._straight = False
         while True:
             try:
@@ -341,18 +341,26 @@ class Coroutine(Job):
                 value, error = None, _without_driver(raised)
                 continue
             if value is SUSPENDED:
-                break
+                if held is None:
+                    return
+                early = _leave_in_place(held)
+                held = None
+                if early is None:
+                    return
+                value, error = early.value, early.error
+                continue
             error = None
             if type(value) is _Held:
-                held = here.loop.active = True
-                value, error = value.value, value.error
+                here.loop.active = True
+                held = value
+                value, error = held.value, held.error
             elif value is RELEASE:
                 value = None
-                if held:
-                    held = False
-                    _leave_in_place()
-        if held:
-            _leave_in_place()
+                if held is not None:
+                    _leave_in_place(held)
+                    held = None
+        if held is not None:
+            _leave_in_place(held)
 
     def _step_with_elements(self, value: Any, error: BaseException | None) -> Any:
         generator, elements = self._generator, self._elements
@@ -385,12 +393,14 @@ class Coroutine(Job):
             raise IllegalStateError(f"{self!r} ended twice")
 
 
-def _leave_in_place() -> None:
+def _leave_in_place(held: _Held) -> _Early | None:
+    """Run what was started in place since `held` was. The outcome of its block, where that has ended meanwhile."""
     local = here.loop
     try:
         drain_in_place(local)
     finally:
         local.active = False
+    return None if held.frame is None else held.frame._leave_early()
 
 
 def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> object:
@@ -546,6 +556,13 @@ class ScopeCoroutine(Job):
     def _handler_failed(self, error: BaseException) -> None:
         handle_coroutine_exception(self.coroutine_context, error)
 
+    def _leave_early(self) -> _Early | None:
+        """The caller has dispatched: take what the block has left for it; from now on it comes back by a dispatch."""
+        with self._lock:
+            early: _Early | None = self._early
+            self._early = _LEFT
+        return early
+
     def _after_completion(self) -> None:
         coroutine = self._waits
         if coroutine is not None:
@@ -632,16 +649,14 @@ class Hop(_Move):
             if not frame.is_active:
                 raise frame.get_cancellation_exception().with_traceback(None)
             coroutine._elements = self._elements
-            return _Held(True, None)
-        before, coroutine._elements = coroutine._elements, self._elements
+            frame._early = None
+            return _Held(True, None, frame)
+        coroutine._elements = self._elements
         frame._early = None
         coroutine._resume(None, None, RETURNING, None)
-        with frame._lock:
-            early = frame._early
-            frame._early = _LEFT
+        early = frame._leave_early()
         if early is None:
             return SUSPENDED
-        coroutine._elements = before
         if early.error is not None:
             raise early.error
         return early.value
@@ -661,16 +676,16 @@ class HopBack(_Move):
     def _start(self, coroutine: Any) -> object:
         frame = self._frame
         error = frame._cause
+        coroutine._elements = self._elements
         with frame._lock:
             if frame._early is None:
                 frame._early = _Early(self._value, error)
                 return SUSPENDED
-        coroutine._elements = self._elements
         if here.loop.active or coroutine._dispatcher._needs_dispatch(coroutine):
             coroutine._resume(self._value, error, RETURNING, None)
             return SUSPENDED
         caller = coroutine._frame
-        return _Held(self._value, error if caller.is_active else caller.get_cancellation_exception())
+        return _Held(self._value, error if caller.is_active else caller.get_cancellation_exception(), None)
 
 
 class _Early:
@@ -697,13 +712,17 @@ class Release(_Move):
 
 
 class _Held:
-    """What a hop in place answers the step: go on with this; the in-place loop is ours until the coroutine suspends."""
+    """What a hop in place answers the step: go on with this; the in-place loop is ours until the coroutine suspends.
 
-    __slots__ = ("error", "value")
+    `frame`: the block that was entered by it, None for a way back.
+    """
 
-    def __init__(self, value: Any, error: BaseException | None) -> None:
+    __slots__ = ("error", "frame", "value")
+
+    def __init__(self, value: Any, error: BaseException | None, frame: ScopeCoroutine | None) -> None:
         self.value = value
         self.error = error
+        self.frame = frame
 
 
 RELEASE = object()

@@ -125,10 +125,13 @@ class _Await(Continuation[T]):
 
     def _start(self, coroutine: Any) -> object:
         job = self._job
-        if job._state == NEW:
-            job.start()
+        frame = coroutine._frame
+        if job._state == NEW and job.start():
+            # It may have run in place and cancelled its caller: then this is a wait like any other, already cancelled.
+            if not frame.is_active:
+                raise self._cancellation_cause(frame)
         if job._state >= COMPLETED:
-            return self._outcome(coroutine._frame)
+            return self._outcome(frame)
         self._suspend(coroutine)
         if not job._add_node(self):
             if self._resolve_here() is None:

@@ -272,9 +272,9 @@ class Job(ContextElement):
     def _after_completion(self) -> None:
         """It is final and everybody has been told."""
 
-    def _handler_failed(self, error: BaseException) -> None:
-        """A completion handler raised."""
-        raise error
+    def _handler_failed(self, error: BaseException) -> BaseException | None:
+        """A completion handler raised: report it, or return it, to be raised to whoever ended the job."""
+        return error
 
     def _child_cancelled(self, cause: BaseException) -> bool:
         """A child ends with `cause`. True: it is taken care of; False: the child reports it."""
@@ -361,10 +361,13 @@ class Job(ContextElement):
             if error is not None:
                 first = self._add_cause_locked(error)
             self._state = COMPLETING if self._cause is None else FINISHING
+            if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
+                state, nodes = self._end_locked()
         if first:
             assert error is not None
-            _notify_cancelling(self, error)
-        return complete_tree(self)
+            _cascade(self, error, False)
+            return complete_tree(self)
+        return _announce_end(self, state, nodes)
 
     def _end_locked(self) -> tuple[int, list[Node]]:
         """Wait for the next child, or seal the end. Says which: the new state, and who is to be told."""
@@ -658,14 +661,10 @@ def cancel_tree(job: Job, cause: BaseException) -> bool:
     return True
 
 
-def _notify_cancelling(job: Job, cause: BaseException) -> None:
-    _cascade(job, cause, False)
-
-
 class _Visit:
     """One job on the stack of a cascade: whom it still has to tell, and what follows."""
 
-    __slots__ = ("cause", "child_cause", "ends", "job", "nodes", "told_parent")
+    __slots__ = ("cause", "child_cause", "ends", "errors", "job", "nodes", "told_parent")
 
     def __init__(self, job: Job, cause: BaseException, ends: bool) -> None:
         with job._lock:
@@ -677,22 +676,24 @@ class _Visit:
         self.cause = cause
         self.child_cause: CancellationException | None = None
         self.ends = ends
+        self.errors: list[BaseException] = []
         self.nodes = iter(nodes)
         self.told_parent = False
 
 
 def _cascade(job: Job, cause: BaseException, ends: bool) -> None:
     """Depth first: handlers and children of a job in the order they came, then its parent (for a failure), then its end."""
-    errors: list[tuple[Job, BaseException]] = []
+    raised: list[BaseException] = []
     stack = [_Visit(job, cause, ends)]
     while stack:
         visit = stack[-1]
-        deeper = _tell_next(visit, errors)
+        deeper = _tell_next(visit)
         if deeper is not None:
             stack.append(deeper)
             continue
         if not visit.told_parent:
             visit.told_parent = True
+            _report_handlers(visit.job, visit.errors, raised)
             higher = _tell_parent_of_cancelling(visit)
             if higher is not None:
                 stack.append(higher)
@@ -700,10 +701,11 @@ def _cascade(job: Job, cause: BaseException, ends: bool) -> None:
         stack.pop()
         if visit.ends:
             complete_tree(visit.job)
-    _raise_handler_errors(errors)
+    if raised:
+        raise raised[0]
 
 
-def _tell_next(visit: _Visit, errors: list[tuple[Job, BaseException]]) -> _Visit | None:
+def _tell_next(visit: _Visit) -> _Visit | None:
     for node in visit.nodes:
         kind = node._kind
         if kind == CHILD:
@@ -715,7 +717,7 @@ def _tell_next(visit: _Visit, errors: list[tuple[Job, BaseException]]) -> _Visit
         elif kind == WAITER:
             node.continuation._cancelled_by(visit.job)
         elif kind == ON_CANCELLING:
-            _fire(node, visit.job, visit.cause, errors)
+            _fire(node, visit.job, visit.cause, visit.errors)
     return None
 
 
@@ -733,52 +735,58 @@ def _tell_parent_of_cancelling(visit: _Visit) -> _Visit | None:
 
 def complete_tree(job: Job) -> bool:
     """End `job`, whose body is over, if no child is left; then the parents that waited for it. True: `job` is final."""
-    nodes = _end(job)
-    if nodes is None:
+    with job._lock:
+        state, nodes = job._end_locked()
+    return _announce_end(job, state, nodes)
+
+
+def _announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
+    """Tell those who wait for `job`, and go on with the parents that it was the last child of. False: it has not ended."""
+    if state == SEALED:
+        nodes = job._seal()
+    elif state != COMPLETED:
         return False
-    errors: list[tuple[Job, BaseException]] = []
-    stack: list[tuple[Job, Iterator[Node]]] = [(job, iter(nodes))]
+    raised: list[BaseException] = []
+    stack: list[tuple[Job, Iterator[Node], list[BaseException]]] = [(job, iter(nodes), [])]
     while stack:
-        ending, waiting = stack[-1]
+        ending, waiting, errors = stack[-1]
         for node in waiting:
             if isinstance(node, _WaitingParent):
-                parent_nodes = _end(node.parent)
-                if parent_nodes is not None:
-                    stack.append((node.parent, iter(parent_nodes)))
+                parent = node.parent
+                with parent._lock:
+                    state, nodes = parent._end_locked()
+                if state >= SEALED:
+                    stack.append((parent, iter(parent._seal() if state == SEALED else nodes), []))
                     break
             else:
                 _fire(node, ending, ending._cause, errors)
         else:
             stack.pop()
+            _report_handlers(ending, errors, raised)
             ending._after_completion()
-    _raise_handler_errors(errors)
+    if raised:
+        raise raised[0]
     return True
 
 
-def _end(job: Job) -> list[Node] | None:
-    with job._lock:
-        state, nodes = job._end_locked()
-    if state == SEALED:
-        return job._seal()
-    return nodes if state == COMPLETED else None
-
-
-def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[tuple[Job, BaseException]]) -> None:
+def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[BaseException]) -> None:
     try:
         node._fire(job, cause)
     except BaseException as raised:  # noqa: BLE001  (every other handler is still owed its call)
-        for owner, first in errors:
-            if owner is job:
-                add_suppressed(first, raised)
-                return
+        if errors:
+            add_suppressed(errors[0], raised)
+            return
         error = CompletionHandlerError(f"Exception in completion handler of {job!r}")
         error.__cause__ = raised
-        errors.append((job, error))
+        errors.append(error)
 
 
-def _raise_handler_errors(errors: list[tuple[Job, BaseException]]) -> None:
-    for job, error in errors:
-        job._handler_failed(error)
+def _report_handlers(job: Job, errors: list[BaseException], raised: list[BaseException]) -> None:
+    """The handlers of `job` have been called: see to the one failure they made. What nobody takes is to be raised."""
+    if errors:
+        unreported = job._handler_failed(errors[0])
+        if unreported is not None:
+            raised.append(unreported)
 
 
 def _tell_parent(job: Job, cause: BaseException) -> bool:

@@ -275,7 +275,7 @@ class CancellableContinuation(Continuation[T]):
     Kotlin: CancellableContinuation.
     """
 
-    __slots__ = ("_block", "_cancellable", "_error", "_handler", "_on_lost", "_value")
+    __slots__ = ("_block", "_cancellable", "_error", "_handler", "_on_lost", "_told", "_value")
     _error: BaseException | None
 
     def __init__(self, block: Callable[[CancellableContinuation[T]], object], cancellable: bool = True) -> None:
@@ -288,7 +288,8 @@ class CancellableContinuation(Continuation[T]):
         self._mark = None
         self._value: Any = None
         self._error = None
-        self._handler: Callable[[BaseException], object] | None = None
+        self._told: BaseException | None = None  # what the cancellation handler gets
+        self._handler: Callable[[Any], object] | None = None
         self._on_lost: Callable[[Any], object] | None = None
 
     # -- for those who resume
@@ -356,13 +357,13 @@ class CancellableContinuation(Continuation[T]):
             False where it was resumed or cancelled before.
         """
         if cause is None:
-            cause = CancellationException("Continuation was cancelled normally")
-        return self._cancel(cause)
+            return self._cancel(CancellationException("Continuation was cancelled normally"), None)
+        return self._cancel(cause, cause)
 
-    def invoke_on_cancellation(self, handler: Callable[[BaseException], object]) -> None:
+    def invoke_on_cancellation(self, handler: Callable[[BaseException | None], object]) -> None:
         """Have `handler(cause)` called when the wait is cancelled: once, on the cancelling thread; at once where it was.
 
-        What it raises is reported and changes nothing.
+        `cause` is None after `cancel()` without one. What the handler raises is reported and changes nothing.
 
         Raises:
             IllegalStateError: There is one already.
@@ -377,8 +378,7 @@ class CancellableContinuation(Continuation[T]):
             self._handler = handler
             if self._phase < CANCELLED_PHASE:
                 return
-        assert self._error is not None
-        self._call_handler(self._error)
+        self._call_handler(self._told)
 
     def __repr__(self) -> str:
         return f"<CancellableContinuation {('undecided', 'suspended', 'resumed', 'cancelled', 'cancelled')[self._phase]}>"
@@ -401,7 +401,7 @@ class CancellableContinuation(Continuation[T]):
                 if not inactive:
                     frame._waiter = self
             if inactive:  # the block runs all the same, and sees a cancelled continuation
-                self._error = frame.get_cancellation_exception()
+                self._error = self._told = frame.get_cancellation_exception()
                 self._phase = CANCELLED_PHASE
         try:
             coroutine._in_context(block, self)
@@ -452,21 +452,23 @@ class CancellableContinuation(Continuation[T]):
             self._coroutine._resume(value, error, CANCELLABLE if self._cancellable else ATOMIC, self)
         return True
 
-    def _cancel(self, cause: BaseException) -> bool:
+    def _cancel(self, cause: BaseException, told: BaseException | None) -> bool:
         with self._lock():
             phase = self._phase
             if phase > SUSPENDED_PHASE:
                 return False
             self._error = cause
+            self._told = told
             self._leave_locked()
             self._phase = CANCELLED_PHASE
-        self._call_handler(cause)
+        self._call_handler(told)
         if phase == SUSPENDED_PHASE:
             self._coroutine._resume(None, cause, CANCELLABLE, None)
         return True
 
     def _cancelled_by(self, job: Any) -> None:
-        self._cancel(self._cancellation_cause(job))
+        cause = self._cancellation_cause(job)
+        self._cancel(cause, cause)
 
     def _lost(self, cause: BaseException) -> None:
         """The value was resumed with, and the coroutine was cancelled before it arrived."""
@@ -475,7 +477,7 @@ class CancellableContinuation(Continuation[T]):
         if on_lost is not None:
             self._quietly("resume on_cancellation", on_lost, self._value)
 
-    def _call_handler(self, cause: BaseException) -> None:
+    def _call_handler(self, cause: BaseException | None) -> None:
         if self._handler is not None:
             self._quietly("invoke_on_cancellation", self._handler, cause)
 
