@@ -18,8 +18,16 @@ import threading
 from _thread import get_ident
 from os import register_at_fork as _register_at_fork
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, RLock, Thread, current_thread, enumerate as live_threads, main_thread
-from threading import local as ThreadLocal
+from threading import (
+    Event,
+    Lock,
+    RLock,
+    Thread,
+    current_thread,
+    enumerate as live_threads,
+    local as ThreadLocal,
+    main_thread,
+)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from vmscope._errors import TimeoutCancellationException
 __all__ = ["b_async", "b_await", "b_await_all", "b_launch", "b_now", "b_with_timeout", "b_with_timeout_or_none"]
 
 
-def _of_reference(exception: BaseException) -> BaseException:
+def of_reference(exception: BaseException) -> BaseException:
     """The cancellation that the reference would have thrown in place of `exception`."""
     cause = exception.__cause__
     if isinstance(cause, vmscope.CancellationException):
@@ -28,7 +28,7 @@ def _as_reference(waiting: Any) -> Any:
     try:
         return (yield from waiting)
     except (DeferredCancelledError, TimeoutError) as exception:
-        cancellation = _of_reference(exception)
+        cancellation = of_reference(exception)
     raise cancellation
 
 
@@ -47,7 +47,7 @@ def b_now(function: Callable[[], Any]) -> Any:
     try:
         return function()
     except DeferredCancelledError as exception:
-        cancellation = _of_reference(exception)
+        cancellation = of_reference(exception)
     raise cancellation
 
 

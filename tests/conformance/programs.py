@@ -229,13 +229,20 @@ class Prog:
             if not self.plain(op, scope, who):
                 yield from self.step(op, scope, who)
 
+    def block(self, ops: list[Op], who: str) -> Iterator[Any]:
+        """Run `ops` as the body of a block, whose scope they act on."""
+        yield from self.run(ops, vmscope.current_scope(), who)
+        return "v"
+
+    def scoped(self, builder: Any, ops: list[Op], who: str) -> Iterator[Any]:
+        yield from builder(self.block, ops, who)
+
+    def timed(self, seconds: float, ops: list[Op], who: str) -> Iterator[Any]:
+        yield from b_with_timeout(seconds, self.block, ops, who)
+
     def step(self, op: Op, scope: Any, who: str) -> Iterator[Any]:
         """Do what only a coroutine may do."""
         say = self.say
-
-        def block(ops: list[Op]) -> Iterator[Any]:
-            yield from self.run(ops, vmscope.current_scope(), who)
-            return "v"
 
         match op:
             case ["yield"]:
@@ -320,11 +327,11 @@ class Prog:
                 value = yield from vmscope.suspend_coroutine(keep_plain)
                 say(who, f"suspPlain {name} -> {show(value)}")
             case ["wcName", body]:
-                value = yield from vmscope.with_context(vmscope.CoroutineName("n"), block, body)
+                value = yield from vmscope.with_context(vmscope.CoroutineName("n"), self.block, body, who)
                 say(who, f"wcName -> {value}")
             case ["wcJob", name, body]:
                 if job := self.job(name, who):
-                    value = yield from vmscope.with_context(job, block, body)
+                    value = yield from vmscope.with_context(job, self.block, body, who)
                     say(who, f"wcJob -> {value}")
             case ["awaitAll", names]:
                 found = [self.jobs[one] for one in names if isinstance(self.jobs.get(one), vmscope.Deferred)]
@@ -340,22 +347,22 @@ class Prog:
                 name = vmscope.current_context()[vmscope.CoroutineName]
                 say(who, f"name {name.name if name else 'null'}")
             case ["scope", body]:
-                yield from vmscope.coroutine_scope(block, body)
+                yield from self.scoped(vmscope.coroutine_scope, body, who)
                 say(who, "scope done")
             case ["sup", body]:
-                yield from vmscope.supervisor_scope(block, body)
+                yield from self.scoped(vmscope.supervisor_scope, body, who)
                 say(who, "sup done")
             case ["wc", name, body]:
-                value = yield from vmscope.with_context(self.dispatcher(name), block, body)
+                value = yield from vmscope.with_context(self.dispatcher(name), self.block, body, who)
                 say(who, f"wc {name} -> {value}")
             case ["nc", body]:
-                value = yield from vmscope.with_context(vmscope.NonCancellable, block, body)
+                value = yield from vmscope.with_context(vmscope.NonCancellable, self.block, body, who)
                 say(who, f"nc -> {value}")
             case ["timeout", seconds, body]:
-                value = yield from b_with_timeout(seconds, block, body)
-                say(who, f"timeout -> {value}")
+                yield from self.timed(seconds, body, who)
+                say(who, "timeout -> v")
             case ["timeoutOrNull", seconds, body]:
-                value = yield from b_with_timeout_or_none(seconds, block, body)
+                value = yield from b_with_timeout_or_none(seconds, self.block, body, who)
                 say(who, f"timeoutOrNull -> {show(value)}")
             case ["awaitD", name]:
                 value = yield from b_await(self.deferreds[name])
@@ -431,6 +438,6 @@ class Prog:
         self.tr.t(f"scope {st(self.scope.coroutine_context[vmscope.Job])}")
 
 
-def execute(program: dict[str, Any], tr: Tr) -> None:
+def execute(program: dict[str, Any], tr: Tr, kind: type[Prog] = Prog) -> None:
     """Run `program` and record it in `tr`."""
-    Prog(program, tr, install_main()).execute()
+    kind(program, tr, install_main()).execute()

@@ -45,6 +45,9 @@ PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\bCoroutineName\('([^']*)'\)"), r"CoroutineName(\1)"),
     # What a continuation was resumed with again: an object of the JVM library there; ours says what to do after it.
     (re.compile(r"(?<=Already resumed, but proposed with update ).*(?=\)$)"), "*"),
+    # A continuation names itself there.
+    (re.compile(r"\bContinuation \S.*?\}@ID was cancelled normally"), "Continuation was cancelled normally"),
+    (re.compile(r"\bresume onCancellation handler\b"), "resume on_cancellation handler"),
     # A message that names the function.
     (re.compile(r"\binvokeOnCancellation handler\b"), "invoke_on_cancellation handler"),
     # The message of a timeout gives milliseconds there and seconds here; which timeout it was is told by the trace.

@@ -1,4 +1,4 @@
-"""Each random program gives here the trace that it gave on the reference, by generators and by `async def`."""
+"""Each random program gives here the trace that it gave on the reference, by generators, `async def` and `async with`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from . import harness, programs, twins
+import vmscope
+
+from . import bridges, harness, programs, twins
 
 HERE = Path(__file__).parent
 #: `programs_own` was made while this library was written, and run on the reference in the same way: waits by hand, jobs
@@ -16,7 +18,30 @@ HERE = Path(__file__).parent
 FILES = ("programs.jsonl", "programs_own.jsonl")
 RECORDED = [json.loads(line) for name in FILES for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
 SWAPPED = twins.swapped(programs.__name__, HERE / "programs.py")
-SPELLINGS = {"generators": programs.execute, "async_def": SWAPPED["execute"]}
+
+
+class AsyncWith(SWAPPED["Prog"]):  # type: ignore[misc, name-defined]
+    """The interpreter of `async def`, with `async with coroutine_scope()` in place of `await coroutine_scope(block)`."""
+
+    async def scoped(self, builder: Any, ops: list[Any], who: str) -> None:
+        async with builder() as scope:
+            await self.run(ops, scope, who)
+
+    async def timed(self, seconds: float, ops: list[Any], who: str) -> None:
+        try:
+            async with vmscope.with_timeout(seconds) as scope:
+                await self.run(ops, scope, who)
+            return
+        except TimeoutError as timeout:
+            cancellation = bridges.of_reference(timeout)
+        raise cancellation
+
+
+SPELLINGS = {
+    "generators": programs.execute,
+    "async_def": SWAPPED["execute"],
+    "async_with": lambda program, tr: SWAPPED["execute"](program, tr, AsyncWith),
+}
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

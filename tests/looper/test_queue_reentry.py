@@ -110,6 +110,8 @@ def a_busy_queue() -> tuple[MessageQueue, VirtualClock, list[Note], Callable[[],
     log: list[Any] = []
     notes = [Note(n, log) for n in range(4)] + [Note(n, log) for n in range(4, 8)] + [AsyncNote(8, log)]
 
+    passing = Note("taken back", log)
+
     def scenario() -> None:
         queue.put(notes[0])
         queue.put(notes[1])
@@ -117,6 +119,9 @@ def a_busy_queue() -> tuple[MessageQueue, VirtualClock, list[Note], Callable[[],
         queue.put_at(notes[5], 101.0)
         queue.put_front(notes[6])
         queue.run_due()
+        queue.put_at(passing, 300.0)
+        queue.peek_when()
+        queue.remove(passing)
         token = queue.post_sync_barrier()
         queue.put(notes[2])
         queue.put(notes[8])
@@ -135,7 +140,8 @@ ACTIONS: dict[str, Callable[[MessageQueue, Note], object]] = {
     "put_at": lambda queue, note: queue.put_at(note, 101.0),
     "put_front": lambda queue, note: queue.put_front(note),
     "put and take back": lambda queue, note: (queue.put_at(note, 300.0), queue.remove(note), queue.put(note)),
-    "look": lambda queue, note: (queue.put(note), queue.peek_when(), queue._snapshot(), repr(queue)),
+    "look": lambda queue, note: (queue.peek_when(), queue.put_at(note, 101.0), repr(queue)),
+    "look and put in front": lambda queue, note: (queue.put_front(note), queue._snapshot()),
     "quit": lambda queue, note: (queue.put(note), queue.quit()),
     "quit safely": lambda queue, note: (queue.put(note), queue.quit(safely=True)),
 }

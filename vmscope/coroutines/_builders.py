@@ -19,23 +19,17 @@ from ._coroutine import (
     Coroutine,
     DeferredCoroutine,
     Env,
-    ScopeCoroutine,
-    FrameWait,
-    Hop,
-    HopBack,
-    Release,
     StandaloneCoroutine,
-    Switch,
-    make_frame,
     needed,
     running_job,
 )
 from ._deferred import Deferred, awaited_error
 from ._dispatcher import CoroutineDispatcher, Runnable, here
+from ._frame import FrameWait, Hop, HopBack, Release, ScopeCoroutine, Switch, in_frame, make_frame, outcome, run_block
 from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellable
 from ._main import Main, Posted
 from ._pool import IO, Default
-from ._scope import CoroutineStart, in_frame, launch_in, outcome, run_block
+from ._scope import CoroutineStart, launch_in
 from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, Suspending, call, check_block
 from ._time import checked_seconds, with_timeout_or_none
 

@@ -316,7 +316,7 @@ class Coroutine(Job):
         """Run to the next suspension that waits, or to the end. Hot; longhand."""
         generator = self._generator
         run = self._context.run
-        held: _Held | None = None  # a hop in place made this step the one that runs the in-place loop of its thread
+        held: Held | None = None  # a hop in place made this step the one that runs the in-place loop of its thread
         self._straight = False
         while True:
             try:
@@ -350,7 +350,7 @@ class Coroutine(Job):
                 value, error = early.value, early.error
                 continue
             error = None
-            if type(value) is _Held:
+            if type(value) is Held:
                 here.loop.active = True
                 held = value
                 value, error = held.value, held.error
@@ -393,7 +393,38 @@ class Coroutine(Job):
             raise IllegalStateError(f"{self!r} ended twice")
 
 
-def _leave_in_place(held: _Held) -> _Early | None:
+class Held:
+    """What a hop in place answers the step: go on with this; the in-place loop is ours until the coroutine suspends.
+
+    `frame`: the block that was entered by it, None for a way back.
+    """
+
+    __slots__ = ("error", "frame", "value")
+
+    def __init__(self, value: Any, error: BaseException | None, frame: Any) -> None:
+        self.value = value
+        self.error = error
+        self.frame = frame
+
+
+RELEASE = object()
+
+
+class Early:
+    """The outcome of a block that was over before its caller had left."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any, error: BaseException | None) -> None:
+        self.value = value
+        self.error = error
+
+
+#: In place of an outcome: the caller has left.
+LEFT: Any = object()
+
+
+def _leave_in_place(held: Held) -> Early | None:
     """Run what was started in place since `held` was. The outcome of its block, where that has ended meanwhile."""
     local = here.loop
     try:
@@ -529,200 +560,3 @@ class DeferredCoroutine(Coroutine, Deferred[T]):
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):
             escape(failure)
         return False
-
-
-class ScopeCoroutine(Job):
-    """A block inside a coroutine, `coroutine_scope` and its kin: a job whose body is part of that coroutine's generator.
-
-    Its failure is raised where the block was called and cancels nobody else.
-    Kotlin: ScopeCoroutine.
-    """
-
-    __slots__ = ("_early", "_env", "_waits")
-    _scoped = True
-    _early: Any  # in with_context, while the caller dispatches: None, or what the block left for it; else _LEFT
-
-    def _init_frame(self, parent: Job | None, env: Env) -> None:
-        self._env = env
-        self._early = _LEFT
-        self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
-        self._init_job(parent, ACTIVE)
-
-    @property
-    def coroutine_context(self) -> CoroutineContext:
-        """The context inside the block."""
-        return self._env.of(self)
-
-    def _handler_failed(self, error: BaseException) -> None:
-        handle_coroutine_exception(self.coroutine_context, error)
-
-    def _leave_early(self) -> _Early | None:
-        """The caller has dispatched: take what the block has left for it; from now on it comes back by a dispatch."""
-        with self._lock:
-            early: _Early | None = self._early
-            self._early = _LEFT
-        return early
-
-    def _after_completion(self) -> None:
-        coroutine = self._waits
-        if coroutine is not None:
-            self._waits = None
-            error = self._cause
-            coroutine._resume(self._value if error is None else None, error, RETURNING, None)
-
-    def _came_too_late(self, error: BaseException) -> bool:
-        """Say whether `error` is no reason to lose the value of a block that never suspended."""
-        return False
-
-
-def make_frame(kind: type[ScopeCoroutine], parent: Job | None, env: Env) -> ScopeCoroutine:
-    """Make a frame of `kind`. (Job's own constructor takes a parent alone.)"""
-    frame = object.__new__(kind)
-    frame._init_frame(parent, env)
-    return frame
-
-
-class SupervisorCoroutine(ScopeCoroutine):
-    """The block of supervisor_scope."""
-
-    __slots__ = ()
-    _supervises = True
-
-
-class FrameWait(Suspension[Any]):
-    """The block of a frame is over; its children are not. The outcome of the frame is what this gives or raises."""
-
-    __slots__ = ("_frame",)
-
-    def __init__(self, frame: ScopeCoroutine) -> None:
-        self._begun = False
-        self._frame = frame
-
-    def _start(self, coroutine: Any) -> object:
-        frame = self._frame
-        with frame._lock:
-            if frame._state < COMPLETED:
-                frame._waits = coroutine
-                return SUSPENDED
-        if frame._cause is not None:
-            raise frame._cause
-        return frame._value
-
-
-class _Move(Suspension[Any]):
-    """Between two steps, with the generator at rest: change what the steps run with, then go on."""
-
-    __slots__ = ("_elements",)
-
-    def __init__(self, elements: tuple[ThreadContextElement, ...] | None) -> None:
-        self._begun = False
-        self._elements = elements
-
-    def _start(self, coroutine: Any) -> object:
-        coroutine._elements = self._elements
-        return None
-
-
-class Switch(_Move):
-    """Go on here with other elements on the thread."""
-
-    __slots__ = ()
-
-
-class Hop(_Move):
-    """Go on under the dispatcher that was just set: how `with_context` enters another. True: it is in place.
-
-    The block may be over before the dispatcher's `dispatch` has returned. Then the caller goes on as if it had never
-    suspended: whoever comes second, the caller or HopBack, finds what the other left under the lock.
-    """
-
-    __slots__ = ("_frame",)
-
-    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, frame: ScopeCoroutine) -> None:
-        self._begun = False
-        self._elements = elements
-        self._frame = frame
-
-    def _start(self, coroutine: Any) -> object:
-        frame = self._frame
-        if not here.loop.active and not coroutine._dispatcher._needs_dispatch(coroutine):
-            if not frame.is_active:
-                raise frame.get_cancellation_exception().with_traceback(None)
-            coroutine._elements = self._elements
-            frame._early = None
-            return _Held(True, None, frame)
-        coroutine._elements = self._elements
-        frame._early = None
-        coroutine._resume(None, None, RETURNING, None)
-        early = frame._leave_early()
-        if early is None:
-            return SUSPENDED
-        if early.error is not None:
-            raise early.error
-        return early.value
-
-
-class HopBack(_Move):
-    """Go on under the dispatcher that was just put back, with the outcome of the block of `frame`."""
-
-    __slots__ = ("_frame", "_value")
-
-    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, frame: ScopeCoroutine, value: Any) -> None:
-        self._begun = False
-        self._elements = elements
-        self._frame = frame
-        self._value = value
-
-    def _start(self, coroutine: Any) -> object:
-        frame = self._frame
-        error = frame._cause
-        coroutine._elements = self._elements
-        with frame._lock:
-            if frame._early is None:
-                frame._early = _Early(self._value, error)
-                return SUSPENDED
-        if here.loop.active or coroutine._dispatcher._needs_dispatch(coroutine):
-            coroutine._resume(self._value, error, RETURNING, None)
-            return SUSPENDED
-        caller = coroutine._frame
-        return _Held(self._value, error if caller.is_active else caller.get_cancellation_exception(), None)
-
-
-class _Early:
-    """The outcome of a block that was over before its caller had left."""
-
-    __slots__ = ("error", "value")
-
-    def __init__(self, value: Any, error: BaseException | None) -> None:
-        self.value = value
-        self.error = error
-
-
-_LEFT: Any = object()
-
-
-class Release(_Move):
-    """The block that was entered in place is over: run what was started in place meanwhile, then go on."""
-
-    __slots__ = ()
-
-    def _start(self, coroutine: Any) -> object:
-        coroutine._elements = self._elements
-        return RELEASE
-
-
-class _Held:
-    """What a hop in place answers the step: go on with this; the in-place loop is ours until the coroutine suspends.
-
-    `frame`: the block that was entered by it, None for a way back.
-    """
-
-    __slots__ = ("error", "frame", "value")
-
-    def __init__(self, value: Any, error: BaseException | None, frame: ScopeCoroutine | None) -> None:
-        self.value = value
-        self.error = error
-        self.frame = frame
-
-
-RELEASE = object()

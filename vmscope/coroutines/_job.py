@@ -39,7 +39,7 @@ from .._errors import (
     add_suppressed,
 )
 from .._primitives import RLock
-from ._context import ContextElement, CoroutineContext, EmptyCoroutineContext
+from ._context import ContextElement, CoroutineContext
 from ._suspend import SUSPENDED, Continuation, call
 
 if TYPE_CHECKING:

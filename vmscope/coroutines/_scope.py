@@ -18,19 +18,16 @@ from ._coroutine import (
     Coroutine,
     DeferredCoroutine,
     Env,
-    ScopeCoroutine,
-    FrameWait,
     StandaloneCoroutine,
-    SupervisorCoroutine,
-    make_frame,
     needed,
     running_job,
 )
 from ._deferred import Deferred
 from ._dispatcher import drain_in_place, here
+from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, in_frame, make_frame, new_frame
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancel_tree, cancellation
 from ._main import Main
-from ._suspend import ATOMIC, Call, Suspending, call, check_block, iterate
+from ._suspend import ATOMIC, Call, Suspending, call, check_block
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -330,63 +327,6 @@ GlobalScope: CoroutineScope = _GlobalScope()
 
 
 # -- blocks inside a coroutine
-
-
-def in_frame(frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
-    """Run `block` with `frame` as the innermost of the running coroutine; its outcome, once its children have ended."""
-    coroutine = needed("a suspending function")
-    outer = coroutine._frame
-    outer_straight = coroutine._straight
-    coroutine._frame = frame
-    coroutine._straight = True
-    try:
-        value, error = yield from run_block(frame, block, args)
-        final = frame._end_body(value, error)
-    finally:
-        straight = coroutine._straight
-        coroutine._straight = straight and outer_straight
-        coroutine._frame = outer
-    if not final:
-        return (yield from FrameWait(frame))
-    return outcome(frame, value, error, straight)
-
-
-def run_block(
-    frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]
-) -> Generator[Any, Any, tuple[Any, BaseException | None]]:
-    """Run `block` to its end: its value, or what it raised."""
-    try:
-        value = block(*args) if callable(block) else block
-        body = None if value is None else iterate(value)
-        if body is not None:
-            value = yield from body
-    except GeneratorExit:  # the generator is closed, not the block cancelled: nothing may be awaited any more
-        cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
-        raise
-    except BaseException as raised:  # noqa: BLE001  (whatever ends the block is its outcome)
-        return None, raised
-    return value, None
-
-
-def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, straight: bool) -> Any:
-    """Return the value of a frame that has ended, or raise what it ended with.
-
-    `straight`: the block never suspended. Then its own timeout came too late to be seen by it.
-    """
-    error = frame._cause
-    if error is None:
-        return value
-    if straight and frame._came_too_late(error):
-        error = raised
-        if error is None:
-            return value
-    raise error
-
-
-def new_frame(kind: type[ScopeCoroutine], coroutine: Coroutine) -> ScopeCoroutine:
-    """Make a frame below the innermost one of `coroutine`, in the same context."""
-    outer = coroutine._frame
-    return make_frame(kind, outer, outer._env)
 
 
 class ScopeBlock(Call[T]):

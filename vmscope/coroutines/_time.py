@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
 
 from .._errors import TimeoutCancellationException
 from ._context import CoroutineName
-from ._coroutine import Coroutine, ScopeCoroutine, needed
+from ._coroutine import Coroutine, needed
+from ._frame import ScopeCoroutine, in_frame
 from ._job import ACTIVE, COMPLETING, cancel_tree
-from ._scope import ScopeBlock, in_frame
+from ._scope import ScopeBlock
 from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension, check_block
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import atexit
 
 from .._primitives import RLock, after_fork, start_thread
 from ..looper._queue import MessageQueue
+from ._context import EmptyCoroutineContext
 from ._dispatcher import Runnable, here
 from ._pool import pool
-from ._context import EmptyCoroutineContext
 
 _guard = RLock()
 _timers: MessageQueue | None = None

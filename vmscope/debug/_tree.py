@@ -16,7 +16,8 @@ import sys
 from types import CodeType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..coroutines._coroutine import Coroutine, ScopeCoroutine
+from ..coroutines._coroutine import Coroutine
+from ..coroutines._frame import ScopeCoroutine
 from ..coroutines._job import COMPLETED, NEW, Job
 from ..coroutines._scope import CoroutineScope
 from ..coroutines._suspend import SUSPENDED_PHASE

@@ -41,6 +41,7 @@ Row: TypeAlias = list[Any]
 PANES = {"users": "/users", "notifications": "/notifications", "messages": "/messages", "feed": "/feed?count=8"}
 FEED_FIRST = 8  # posts
 OLDER = "/feed?count=400"
+BEGINS = "launched"
 NEVER_PRINTED = "all 400 older posts are here"  # the screen is left long before
 CLEAN_UPS = (
     "finally: the connection is closed",
@@ -127,7 +128,7 @@ class Dashboard(ViewModel):
         self._timeline.note(f"on_cleared: the scope is {state}", "gone")
 
     async def _fill(self, pane: str, page: str) -> None:
-        self._timeline.note(f"launched, shows a spinner for {pane}")
+        self._timeline.note(f"{BEGINS}, shows a spinner for {pane}")
         rows = await with_context(Dispatchers.IO, self._repository.fetch, page)
         self._show(pane, rows)  # on the main thread again
 

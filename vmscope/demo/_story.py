@@ -12,7 +12,7 @@ from .. import CoroutineName, Dispatchers, delay, join_all, run_main, with_conte
 from .._primitives import current_thread, live_threads
 from ..debug import job_tree
 from ._checks import Check, Evidence, examine
-from ._screen import PANES, Repository, Screen
+from ._screen import BEGINS, Repository, Screen
 from ._server import Service
 from ._table import Table, measure
 from ._timeline import Event, Palette, Timeline
@@ -74,7 +74,7 @@ async def _play(service: Service, timeline: Timeline) -> tuple[str, Table, Evide
     dashboard = screen.open()
     loads = dashboard.load()
     here = current_thread().name
-    begun = [event.coroutine for event in timeline.events if event.coroutine in PANES and event.thread == here]
+    begun = [event.coroutine for event in timeline.events if event.text.startswith(BEGINS) and event.thread == here]
     timeline.note("load() has returned, the main thread is free")
     await join_all(*loads)
     filled = dict(screen.shown)

@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import IllegalStateError, RejectedExecutionError
-from .._primitives import Empty, LONGEST_WAIT, SimpleQueue, current_thread
+from .._primitives import LONGEST_WAIT, Empty, SimpleQueue, current_thread
 from ._looper import Looper
 from ._message import Message, obtain, pool, removing
 

@@ -42,7 +42,6 @@ from .._primitives import (
     after_fork,
     current_thread,
     get_ident,
-    main_thread,
     report_uncaught,
 )
 from ._fd import FdPoller
@@ -121,7 +120,7 @@ class MessageQueue:
     """
 
     __slots__ = (
-        "__weakref__", "_aside", "_asleep", "_attention", "_barrier", "_barriers", "_bell", "_compacting", "_dead",
+        "__weakref__", "_aside", "_asleep", "_attention", "_barrier", "_barriers", "_bell", "_dead",
         "_depth", "_doomed", "_fd_turn", "_fds", "_going", "_heap", "_horizon", "_host", "_idle_handlers", "_inbox",
         "_interrupted", "_limit", "_lock", "_now", "_on_uncaught", "_owner", "_quitting", "_seq", "_sleep_until",
         "_taking", "_timed", "_tokens", "_watch", "clock",
@@ -142,7 +141,6 @@ class MessageQueue:
         self._now = -inf
         self._seq = 0
         self._dead = 0
-        self._compacting = False
         self._lock = RLock()
         self._quitting = False
         self._limit = inf  # once quitting: what is due later is not delivered any more
@@ -259,15 +257,13 @@ class MessageQueue:
                 self._compact_locked()
 
     def _compact_locked(self) -> None:
-        if self._compacting:  # a finalizer or a signal handler inside the lines below
-            return
-        self._compacting = True
-        try:
-            self._heap[:] = [entry for entry in self._heap if entry[2].when is entry[0]]
-            heapify(self._heap)
+        heap = self._heap
+        entries = heap.copy()
+        alive = [entry for entry in entries if entry[2].when is entry[0]]
+        heapify(alive)
+        if heap == entries:  # else a finalizer came in between, which saw to it, or the next removal will
+            heap[:] = alive
             self._dead = 0
-        finally:
-            self._compacting = False
 
     # ---- the bell
 

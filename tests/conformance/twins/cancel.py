@@ -534,3 +534,421 @@ def failure_after_timeout_of_child(tr):
 
     with with_main() as m:
         CoroutineScope(m.main + SupervisorJob() + tr.ceh()).launch(body)
+
+
+# -- asked of the reference by us
+
+
+def waits(tr, line):
+    """`try { awaitCancellation() } finally { t(line) }`."""
+    try:
+        yield from await_cancellation()
+    finally:
+        tr.t(line)
+
+
+@scenario("cancel.message_and_cause")
+def cancel_message_and_cause(tr):
+    def main():
+        def body():
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(chain(e))
+                raise
+
+        j = launch(body)
+        yield from yield_()
+        j.cancel("msg", Boom("why"))
+        yield from j.join()
+        j.cancel("second")
+        tr.t(chain(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("cancel.twice_first_wins")
+def cancel_twice_first_wins(tr):
+    def main():
+        def body():
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(d(e))
+                yield from tr.try_t("again", yield_)
+
+        j = launch(body)
+        yield from yield_()
+        j.cancel("1")
+        j.cancel("2")
+        yield from j.join()
+        tr.t(d(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("cancel.after_completion")
+def cancel_after_completion(tr):
+    def main():
+        j = launch(lambda: None)
+        yield from j.join()
+        j.cancel("late")
+        tr.t(st(j))
+        tr.try_now("gce", lambda: d(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("cancel.ensure_active_messages")
+def cancel_ensure_active_messages(tr):
+    def main():
+        j = Job()
+        tr.try_now("a", j.ensure_active)
+        j.complete()
+        tr.try_now("b", j.ensure_active)
+        k = Job()
+        k.cancel("k")
+        tr.try_now("c", k.ensure_active)
+        failed = Job()
+        failed.complete_exceptionally(Boom())
+        try:
+            failed.ensure_active()
+        except CancellationException as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("cancel.finally_launches_child")
+def cancel_finally_launches_child(tr):
+    def main():
+        def block():
+            launch(lambda: tr.t("nc child"))
+            yield from yield_()
+            tr.t("nc")
+
+        def body():
+            try:
+                yield from await_cancellation()
+            finally:
+                k = launch(lambda: tr.t("never"))
+                tr.t(f"k {st(k)}")
+                yield from with_context(NonCancellable, block)
+
+        j = launch(body)
+        yield from yield_()
+        yield from j.cancel_and_join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("cancel.order_depth_first")
+def cancel_order_depth_first(tr):
+    def main():
+        def first():
+            launch(waits, tr, "1.1")
+            yield from waits(tr, "1")
+
+        def root():
+            launch(first)
+            launch(waits, tr, "2")
+            yield from waits(tr, "0")
+
+        j = launch(root)
+        yield from yield_()
+        yield from yield_()
+        yield from yield_()
+        yield from j.cancel_and_join()
+
+    run_blocking(main)
+
+
+@scenario("cancel.async_cancelled_await_states")
+def cancel_async_cancelled_await_states(tr):
+    def main():
+        a = async_(lambda: 1, start=CoroutineStart.LAZY)
+        a.cancel("lazy")
+        yield from tr.try_t("await", b_await, a)
+        tr.t(st(a))
+        tr.t(is_active())
+
+    run_blocking(main)
+
+
+@scenario("cancel.scope_cancel_reason_seen_by_children")
+def cancel_scope_cancel_reason_seen_by_children(tr):
+    def main():
+        s = CoroutineScope(current_context() + Job())
+
+        def told(who):
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(f"{who} {chain(e)}")
+
+        def block():
+            launch(told, "b")
+
+        a = s.launch(told, "a")
+        b = s.launch(coroutine_scope, block)
+        yield from yield_()
+        yield from yield_()
+        s.cancel("reason", Boom("r"))
+        yield from join_all(a, b)
+        tr.try_now("new", s.ensure_active)
+
+    run_blocking(main)
+
+
+@scenario("cancel.failure_cause_seen_by_nested")
+def cancel_failure_cause_seen_by_nested(tr):
+    def main():
+        s = CoroutineScope(current_context().minus_key(Job) + Job() + tr.ceh())
+
+        def deep():
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(f"deep {chain(e)}")
+                raise
+
+        def block():
+            launch(deep)
+
+        def fails():
+            yield from yield_()
+            yield from yield_()
+            raise Boom
+
+        def parent():
+            launch(coroutine_scope, block)
+            launch(fails)
+
+        p = s.launch(parent)
+        yield from p.join()
+        tr.t(st(s.coroutine_context[Job]))
+        tr.t(chain(p.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("cancel.noncancellable_nested_scope_cancel_inside")
+def cancel_noncancellable_nested_scope_cancel_inside(tr):
+    def main():
+        def inner():
+            cancel("inner")
+            yield from yield_()
+            return 1
+
+        def block():
+            yield from tr.try_t("cs", coroutine_scope, inner)
+            tr.t(f"nc {is_active()}")
+
+        def body():
+            try:
+                yield from await_cancellation()
+            finally:
+                yield from with_context(NonCancellable, block)
+
+        j = launch(body)
+        yield from yield_()
+        yield from j.cancel_and_join()
+
+    run_blocking(main)
+
+
+@scenario("cancel.cancel_while_joining")
+def cancel_cancel_while_joining(tr):
+    def main():
+        a = launch(waits, tr, "a finally")
+
+        def body():
+            yield from tr.try_t("join", a.join)
+            tr.t(st(a))
+
+        j = launch(body)
+        yield from yield_()
+        j.cancel("j")
+        yield from j.join()
+        yield from a.cancel_and_join()
+
+    run_blocking(main)
+
+
+@scenario("cancel.launch_into_cancelling_parent")
+def cancel_launch_into_cancelling_parent(tr):
+    def main():
+        def body():
+            try:
+                yield from await_cancellation()
+            finally:
+                yield from with_context(NonCancellable, delay, ms(20))
+
+        p = launch(body)
+        yield from yield_()
+        p.cancel("p")
+        k = CoroutineScope(current_context() + p).launch(lambda: tr.t("never"))
+        k.invoke_on_completion(lambda cause: tr.t(f"k {d(cause)}"))
+        yield from k.join()
+        yield from p.join()
+        tr.t(st(k))
+
+    run_blocking(main)
+
+
+@scenario("cancel.cancel_children_of_runblocking")
+def cancel_cancel_children_of_runblocking(tr):
+    def main():
+        a = launch(waits, tr, "a")
+        yield from yield_()
+        current_context()[Job].cancel_children()
+        tr.t(f"me {is_active()}")
+        yield from a.join()
+        tr.t(st(a))
+
+    run_blocking(main)
+
+
+@scenario("cancel.self_cancel_and_children")
+def cancel_self_cancel_and_children(tr):
+    def main():
+        def kid():
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(f"kid {d(e)}")
+
+        def parent():
+            launch(kid)
+            yield from yield_()
+            cancel("self")
+            tr.t(f"after {is_active()}")
+            yield from tr.try_t("y", yield_)
+
+        p = launch(parent)
+        yield from p.join()
+        tr.t(d(p.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("cancel.join_all_and_fail")
+def cancel_join_all_and_fail(tr):
+    def main():
+        def fails():
+            yield from delay(ms(10))
+            raise Boom("a")
+
+        def block():
+            a = launch(fails)
+            b = launch(delay, 1)
+            yield from join_all(a, b)
+            tr.t("never")
+
+        yield from tr.try_t("cs", coroutine_scope, block)
+
+    run_blocking(main)
+
+
+@scenario("cancel.await_all_fails_fast")
+def cancel_await_all_fails_fast(tr):
+    def main():
+        def slow():
+            yield from delay(1)
+            return 1
+
+        def fails():
+            yield from delay(ms(5))
+            raise Boom("b")
+
+        def block():
+            a = async_(slow)
+            b = async_(fails)
+            yield from tr.try_t("awaitAll", await_all, a, b)
+            tr.t(f"a {a.is_active}")
+            a.cancel()
+            return 3
+
+        yield from tr.try_t("ss", supervisor_scope, block)
+
+    run_blocking(main)
+
+
+@scenario("cancel.parent_cancel_while_child_completing")
+def cancel_parent_cancel_while_child_completing(tr):
+    def main():
+        def child():
+            launch(waits, tr, "grandchild")
+            tr.t("child body over")
+
+        def parent():
+            launch(child)
+
+        p = launch(parent)
+        yield from yield_()
+        yield from yield_()
+        yield from yield_()
+        p.cancel("c")
+        yield from p.join()
+        tr.t(st(p))
+
+    run_blocking(main)
+
+
+@scenario("cancel.invoke_on_completion_cancelling_order")
+def cancel_invoke_on_completion_cancelling_order(tr):
+    def main():
+        j = launch(waits, tr, "body")
+        yield from yield_()
+        j.invoke_on_completion(lambda cause: tr.t(f"cancelling {d(cause)}"), on_cancelling=True)
+        j.invoke_on_completion(lambda cause: tr.t(f"completed {d(cause)}"))
+        j.cancel("c")
+        tr.t("cancel returned")
+        yield from j.join()
+        tr.t("joined")
+
+    run_blocking(main)
+
+
+@scenario("cancel.throw_ce_in_plain_child_of_failing")
+def cancel_throw_ce_in_plain_child_of_failing(tr):
+    def main():
+        def body():
+            try:
+                yield from delay(1)
+            except CancellationException:
+                raise CancellationException("other")
+
+        j = launch(body)
+        yield from yield_()
+        j.cancel("first")
+        yield from j.join()
+        tr.t(chain(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("cancel.failure_while_cancelling_parent_reports")
+def cancel_failure_while_cancelling_parent_reports(tr):
+    def main():
+        s = CoroutineScope(SupervisorJob() + current_context().minus_key(Job) + tr.ceh())
+
+        def kid():
+            try:
+                yield from await_cancellation()
+            finally:
+                raise Boom("k")
+
+        def parent():
+            launch(kid)
+            yield from await_cancellation()
+
+        p = s.launch(parent)
+        yield from yield_()
+        yield from yield_()
+        p.cancel("c")
+        yield from p.join()
+        tr.t(chain(p.get_cancellation_exception()))
+
+    run_blocking(main)

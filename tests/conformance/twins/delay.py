@@ -159,3 +159,134 @@ def cancel_and_immediate_relaunch(tr):
         m.advance(15)
         poke()
         m.drain()
+
+
+# -- asked of the reference by us
+
+
+@scenario("delay.ties_between_coroutines")
+def delay_ties(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.main)
+
+        def twice(name):
+            yield from delay(10)
+            tr.t(f"{name}1")
+            yield from delay(10)
+            tr.t(f"{name}2")
+
+        def once():
+            yield from delay(20)
+            tr.t("b")
+
+        s.launch(twice, "a")
+        s.launch(once)
+        s.launch(twice, "c", context=m.immediate)
+
+
+@scenario("delay.unconfined_resumes_elsewhere")
+def delay_unconfined_resumes_elsewhere(tr):
+    def main():
+        home = threading.current_thread()
+
+        def body():
+            tr.t(threading.current_thread() is home)
+            yield from delay(ms(5))
+            tr.t(threading.current_thread() is home)
+
+        yield from launch(body, context=Dispatchers.Unconfined).join()
+
+    run_blocking(main)
+
+
+@scenario("delay.cancel_removes_message")
+def delay_cancel_removes_message(tr):
+    with with_main() as m:
+        j = CoroutineScope(m.main).launch(delay, 1000)
+        m.run_current()
+        tr.t(m.pending)
+        j.cancel()
+        tr.t(m.pending)
+        m.drain()
+        tr.t(f"{m.now} {st(j)}")
+
+
+@scenario("delay.noncancellable_and_cancel")
+def delay_noncancellable_and_cancel(tr):
+    with with_main() as m:
+
+        def block():
+            yield from delay(30)
+            tr.t(f"nc {m.now}")
+
+        def body():
+            yield from with_context(NonCancellable, block)
+            yield from tr.try_t("d", delay, 10)
+
+        j = CoroutineScope(m.main).launch(body)
+        m.advance(5)
+        j.cancel("c")
+        tr.t(m.pending)
+        m.drain()
+        tr.t(m.now)
+
+
+@scenario("delay.immediate_resume_nested_launch")
+def delay_immediate_resume_nested_launch(tr):
+    with with_main() as m:
+
+        def body():
+            yield from delay(10)
+            launch(lambda: tr.t("nested"))
+            tr.t("after launch")
+            yield from yield_()
+            tr.t("after yield")
+
+        CoroutineScope(m.immediate).launch(body)
+
+
+@scenario("delay.in_cancelled")
+def delay_in_cancelled(tr):
+    def main():
+        def body():
+            current_job().cancel("c")
+            yield from tr.try_t("0", delay, 0)
+            yield from tr.try_t("-1", delay, ms(-1))
+            yield from tr.try_t("1", delay, ms(1))
+            yield from tr.try_t("max", delay, float("inf"))
+
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+
+@scenario("delay.many_equal_fifo")
+def delay_many_equal_fifo(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.main)
+
+        def body(i):
+            yield from delay(10 - i % 2)
+            tr.t(f"{i} at {m.now}")
+
+        for i in range(4):
+            s.launch(body, i)
+
+
+@scenario("delay.main_vs_immediate_queue")
+def delay_main_vs_immediate_queue(tr):
+    with with_main() as m:
+
+        def child():
+            tr.t("imm in place")
+            yield from delay(0)
+            yield from yield_()
+            tr.t("imm after yield")
+
+        def body():
+            launch(child, context=m.immediate)
+            tr.t("body")
+            yield from delay(1)
+            tr.t("end")
+
+        CoroutineScope(m.main).launch(body)

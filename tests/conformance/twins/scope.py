@@ -378,3 +378,350 @@ def child_failure_seen_at_next_suspension(tr):
         await tr.try_t("cs", coroutine_scope, block)
 
     run_blocking(main)
+
+
+# -- asked of the reference by us
+
+
+def waits(tr, line):
+    """`try { awaitCancellation() } finally { t(line) }`."""
+    try:
+        yield from await_cancellation()
+    finally:
+        tr.t(line)
+
+
+def fail(message="boom"):
+    """`throw Boom(message)`."""
+    raise Boom(message)
+
+
+@scenario("scope.leaked_scope")
+def scope_leaked_scope(tr):
+    def main():
+        kept = []
+
+        def block():
+            kept.append(current_scope())
+            tr.t(is_active())
+
+        yield from coroutine_scope(block)
+        s = kept[0]
+        tr.t(st(s.coroutine_context[Job]))
+        j = s.launch(lambda: tr.t("never"))
+        tr.t(st(j))
+        yield from j.join()
+        tr.t(chain(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("scope.supervisor_body_fails_children_fail")
+def scope_supervisor_body_fails_children_fail(tr):
+    def main():
+        def child():
+            try:
+                yield from await_cancellation()
+            finally:
+                raise Boom("child")
+
+        def block():
+            launch(child, context=tr.ceh())
+            yield from yield_()
+            raise Boom("body")
+
+        try:
+            yield from supervisor_scope(block)
+        except Boom as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("scope.in_cancelled_caller")
+def scope_in_cancelled_caller(tr):
+    def main():
+        def one():
+            tr.t(f"in {is_active()}")
+            return 1
+
+        def two():
+            tr.t(f"in {is_active()}")
+            yield from yield_()
+            return 1
+
+        def three():
+            launch(lambda: tr.t("never"))
+            return 1
+
+        def body():
+            current_job().cancel("c")
+            yield from tr.try_t("cs", coroutine_scope, one)
+            yield from tr.try_t("ss", supervisor_scope, two)
+            yield from tr.try_t("child", coroutine_scope, three)
+
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+
+@scenario("scope.cancel_children_inside")
+def scope_cancel_children_inside(tr):
+    def main():
+        def block():
+            launch(waits, tr, "a")
+            launch(waits, tr, "b")
+            yield from yield_()
+            current_context()[Job].cancel_children(CancellationException("kids"))
+            tr.t(f"body {is_active()}")
+            return "v"
+
+        yield from tr.try_t("cs", coroutine_scope, block)
+
+    run_blocking(main)
+
+
+@scenario("scope.failure_in_nested_scope_of_supervisor")
+def scope_failure_in_nested_scope_of_supervisor(tr):
+    def main():
+        def inner():
+            launch(fail, "deep")
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(chain(e))
+                raise
+
+        def block():
+            j = launch(coroutine_scope, inner, context=tr.ceh())
+            yield from j.join()
+            tr.t(f"{st(j)} {is_active()}")
+
+        yield from supervisor_scope(block)
+
+    run_blocking(main)
+
+
+@scenario("scope.job_states_inside")
+def scope_job_states_inside(tr):
+    def main():
+        root = current_context()[Job]
+
+        def block():
+            me = current_context()[Job]
+            tr.t(st(me))
+            tr.t(me.parent is root)
+
+            def child():
+                tr.t(f"child of scope {current_context()[Job].parent is me} {sn(me)}")
+
+            launch(child)
+
+        yield from coroutine_scope(block)
+
+    run_blocking(main)
+
+
+@scenario("scope.value_then_child_cancelled_scope")
+def scope_value_then_child_cancelled_scope(tr):
+    with with_main() as m:
+
+        def child():
+            try:
+                yield from delay(100)
+            finally:
+                tr.t(f"child {m.now}")
+
+        def block():
+            launch(child)
+            return "v"
+
+        def body():
+            yield from tr.try_t("cs", coroutine_scope, block)
+            tr.t(is_active())
+
+        j = CoroutineScope(m.main).launch(body)
+        m.advance(10)
+        j.cancel("c")
+        m.drain()
+        tr.t(st(j))
+
+
+@scenario("scope.two_children_fail")
+def scope_two_children_fail(tr):
+    def main():
+        def block():
+            launch(fail, "1")
+            launch(fail, "2", start=CoroutineStart.ATOMIC)
+
+        try:
+            yield from coroutine_scope(block)
+        except Boom as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("scope.nested_supervisor_uncaught")
+def scope_nested_supervisor_uncaught(tr):
+    def main():
+        def block():
+            launch(fail, "u")
+
+        def body():
+            yield from supervisor_scope(block)
+            tr.t("after")
+
+        j = CoroutineScope(SupervisorJob() + current_context().minus_key(Job)).launch(body)
+        yield from j.join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("scope.async_never_awaited")
+def scope_async_never_awaited(tr):
+    def main():
+        def block(message):
+            async_(fail, message)
+            yield from delay(ms(10))
+            return "v"
+
+        yield from tr.try_t("cs", coroutine_scope, block, "a")
+        yield from tr.try_t("ss", supervisor_scope, block, "b")
+
+    run_blocking(main)
+
+
+@scenario("scope.same_instance_fails_twice")
+def scope_same_instance_fails_twice(tr):
+    def main():
+        b = Boom()
+
+        def child():
+            try:
+                yield from await_cancellation()
+            finally:
+                raise b
+
+        def block():
+            launch(child)
+            yield from yield_()
+            raise b
+
+        try:
+            yield from coroutine_scope(block)
+        except Boom as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("scope.ce_with_cause_from_child")
+def scope_ce_with_cause_from_child(tr):
+    def main():
+        def child():
+            raise CancellationException("c", Boom("inner"))
+
+        def block():
+            j = launch(child)
+            yield from j.join()
+            tr.t(chain(j.get_cancellation_exception()))
+            return "v"
+
+        yield from tr.try_t("cs", coroutine_scope, block)
+
+    run_blocking(main)
+
+
+@scenario("scope.body_throws_ce")
+def scope_body_throws_ce(tr):
+    def main():
+        def child():
+            try:
+                yield from await_cancellation()
+            except CancellationException as e:
+                tr.t(f"child {chain(e)}")
+                raise
+
+        def block():
+            launch(child)
+            yield from yield_()
+            raise CancellationException("body")
+
+        yield from tr.try_t("cs", coroutine_scope, block)
+        tr.t(is_active())
+
+    run_blocking(main)
+
+
+@scenario("scope.nested_failures_suppress")
+def scope_nested_failures_suppress(tr):
+    def main():
+        def deep():
+            try:
+                yield from await_cancellation()
+            finally:
+                raise Boom("deep")
+
+        def inner():
+            launch(deep)
+            yield from await_cancellation()
+
+        def child():
+            try:
+                yield from coroutine_scope(inner)
+            finally:
+                tr.t("mid")
+
+        def block():
+            launch(child)
+            yield from yield_()
+            yield from yield_()
+            raise Boom("top")
+
+        try:
+            yield from coroutine_scope(block)
+        except Boom as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("scope.supervisor_in_coroutine_scope")
+def scope_supervisor_in_coroutine_scope(tr):
+    def main():
+        def supervised():
+            launch(fail, "1", context=tr.ceh("in"))
+            yield from yield_()
+
+        def block():
+            yield from supervisor_scope(supervised)
+            launch(lambda: tr.t("second"))
+            return "v"
+
+        yield from tr.try_t("cs", coroutine_scope, block)
+
+    run_blocking(main)
+
+
+@scenario("scope.failing_child_while_body_in_noncancellable")
+def scope_failing_child_while_body_in_noncancellable(tr):
+    with with_main() as m:
+
+        def child():
+            yield from delay(5)
+            raise Boom
+
+        def block():
+            launch(child)
+            yield from with_context(NonCancellable, delay, 20)
+            tr.t(f"nc at {m.now} {is_active()}")
+            yield from yield_()
+            tr.t("never")
+
+        def body():
+            yield from tr.try_t("cs", coroutine_scope, block)
+            tr.t(m.now)
+
+        CoroutineScope(m.main).launch(body)

@@ -397,3 +397,305 @@ def tryresume_loser(tr):
         yield from j.join()
 
     run_blocking(main)
+
+
+# -- asked of the reference by us
+
+
+def fail(message="boom"):
+    """`throw Boom(message)`."""
+    raise Boom(message)
+
+
+@scenario("susp.second_handler")
+def susp_second_handler(tr):
+    def main():
+        c = []
+
+        def keep(cont):
+            c.append(cont)
+            cont.invoke_on_cancellation(lambda cause: tr.t("first"))
+
+        j = launch(tr.try_t, "scc", suspend_cancellable_coroutine, keep)
+        yield from yield_()
+        try:
+            c[0].invoke_on_cancellation(lambda cause: tr.t("second"))
+        except IllegalStateError as e:
+            tr.t("ISE " + str(e).partition(",")[0])
+        j.cancel("x")
+        yield from j.join()
+
+    run_blocking(main)
+
+
+@scenario("susp.resume_then_cancelled_in_block_order")
+def susp_resume_then_cancelled_in_block_order(tr):
+    def main():
+        def block(c):
+            c.invoke_on_cancellation(lambda cause: tr.t(f"ioc {d(cause)}"))
+            c.resume(1, lambda v: tr.t(f"onC {v} {d(c.context[Job].get_cancellation_exception())}"))
+            current_job().cancel("late")
+            tr.t("block end")
+
+        yield from launch(tr.try_t, "scc", suspend_cancellable_coroutine, block).join()
+
+    run_blocking(main)
+
+
+@scenario("susp.suspendcoroutine_in_cancelled")
+def susp_suspendcoroutine_in_cancelled(tr):
+    def main():
+        def body():
+            current_job().cancel("x")
+            yield from tr.try_t("sc", suspend_coroutine, lambda c: c.resume(3))
+            yield from tr.try_t("sc2", suspend_coroutine, lambda c: c.resume_with_exception(Boom()))
+
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+
+@scenario("susp.block_throws")
+def susp_block_throws(tr):
+    def main():
+        def second(c):
+            c.resume(1)
+            raise Boom("c")
+
+        def body():
+            yield from tr.try_t("scc", suspend_cancellable_coroutine, lambda c: fail("b"))
+            yield from tr.try_t("scc2", suspend_cancellable_coroutine, second)
+            yield from tr.try_t("y", yield_)
+
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+
+@scenario("susp.cancel_after_resume")
+def susp_cancel_after_resume(tr):
+    def main():
+        c = []
+        j = launch(tr.try_t, "scc", suspend_cancellable_coroutine, c.append)
+        yield from yield_()
+        c[0].resume(1)
+        tr.t(c[0].cancel(Boom()))
+        yield from j.join()
+        tr.t(c[0].cancel())
+        tr.t(f"{c[0].is_active} {c[0].is_completed} {c[0].is_cancelled}")
+
+    run_blocking(main)
+
+
+@scenario("susp.cancel_twice")
+def susp_cancel_twice(tr):
+    def main():
+        c = []
+        j = launch(tr.try_t, "scc", suspend_cancellable_coroutine, c.append)
+        yield from yield_()
+        tr.t(c[0].cancel(Boom("1")))
+        tr.t(c[0].cancel(Boom("2")))
+        tr.t(f"{c[0].is_active} {c[0].is_completed} {c[0].is_cancelled}")
+        yield from j.join()
+
+    run_blocking(main)
+
+
+@scenario("susp.resume_unconfined_in_place")
+def susp_resume_unconfined_in_place(tr):
+    def main():
+        c = []
+        j = launch(tr.try_t, "scc", suspend_cancellable_coroutine, c.append, context=Dispatchers.Unconfined)
+        tr.t("suspended")
+        c[0].resume(1)
+        tr.t(f"resumed {st(j)}")
+
+    run_blocking(main)
+
+
+@scenario("susp.resume_with_ce")
+def susp_resume_with_ce(tr):
+    def main():
+        c = []
+        j = launch(suspend_cancellable_coroutine, c.append)
+        yield from yield_()
+        c[0].resume_with_exception(CancellationException("r"))
+        yield from j.join()
+        tr.t(st(j))
+        tr.t(d(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("susp.unconfined_cancel_in_place")
+def susp_unconfined_cancel_in_place(tr):
+    def main():
+        def body():
+            try:
+                yield from suspend_cancellable_coroutine(lambda c: c.invoke_on_cancellation(lambda cause: tr.t("ioc")))
+            finally:
+                tr.t(f"finally {is_active()}")
+
+        j = launch(body, context=Dispatchers.Unconfined)
+        tr.t("suspended")
+        j.cancel()
+        tr.t(f"cancelled {st(j)}")
+
+    run_blocking(main)
+
+
+@scenario("susp.exception_resumed_then_cancelled")
+def susp_exception_resumed_then_cancelled(tr):
+    def main():
+        c = []
+
+        def keep(cont):
+            c.append(cont)
+            cont.invoke_on_cancellation(lambda cause: tr.t("ioc"))
+
+        s = CoroutineScope(current_context() + SupervisorJob() + tr.ceh())
+        j = s.launch(tr.try_t, "scc", suspend_cancellable_coroutine, keep)
+        yield from yield_()
+        c[0].resume_with_exception(Boom())
+        j.cancel("x")
+        yield from j.join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("susp.oncancellation_throws")
+def susp_oncancellation_throws(tr):
+    def main():
+        c = []
+
+        def broken(_value):
+            raise IllegalStateError("onc")
+
+        s = CoroutineScope(current_context() + SupervisorJob() + tr.ceh())
+        j = s.launch(suspend_cancellable_coroutine, c.append)
+        yield from yield_()
+        c[0].resume(1, broken)
+        j.cancel("x")
+        yield from j.join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("susp.resumed_before_cancel_then_double")
+def susp_resumed_before_cancel_then_double(tr):
+    def main():
+        c = []
+        j = launch(tr.try_t, "scc", suspend_cancellable_coroutine, c.append)
+        yield from yield_()
+        c[0].resume(1)
+        j.cancel("x")
+        tr.try_now("again", c[0].resume, 2)
+        yield from j.join()
+
+    run_blocking(main)
+
+
+@scenario("susp.default_dispatcher_thread")
+def susp_default_dispatcher_thread(tr):
+    def main():
+        c = []
+        home = threading.current_thread()
+
+        def body():
+            yield from tr.try_t("scc", suspend_cancellable_coroutine, c.append)
+            tr.t(threading.current_thread() is home)
+
+        j = launch(body)
+        yield from yield_()
+        thread0(lambda: c[0].resume(1))
+        yield from j.join()
+
+    run_blocking(main)
+
+
+@scenario("susp.ioc_gets_timeout")
+def susp_ioc_gets_timeout(tr):
+    with with_main() as m:
+
+        def register(c):
+            c.invoke_on_cancellation(lambda cause: tr.t(f"ioc {d(cause)}"))
+
+        CoroutineScope(m.main).launch(tr.try_t, "to", b_with_timeout, 10, suspend_cancellable_coroutine, register)
+
+
+@scenario("susp.join_in_noncancellable")
+def susp_join_in_noncancellable(tr):
+    def main():
+        def child():
+            yield from delay(ms(10))
+            tr.t("a")
+
+        def block():
+            yield from a.join()
+            tr.t("joined")
+
+        def body():
+            try:
+                yield from await_cancellation()
+            finally:
+                yield from with_context(NonCancellable, block)
+
+        a = launch(child)
+        j = launch(body)
+        yield from yield_()
+        yield from j.cancel_and_join()
+
+    run_blocking(main)
+
+
+@scenario("susp.resume_in_block_of_unconfined")
+def susp_resume_in_block_of_unconfined(tr):
+    def main():
+        async def body():
+            tr.t(await suspend_cancellable_coroutine(lambda c: c.resume(1)))
+            tr.t(await suspend_coroutine(lambda c: c.resume(2)))
+
+        launch(body, context=Dispatchers.Unconfined)
+        tr.t("after")
+
+    run_blocking(main)
+
+
+@scenario("susp.failure_resumed_in_cancelled_block")
+def susp_failure_resumed_in_cancelled_block(tr):
+    def main():
+        def body():
+            current_job().cancel("x")
+            yield from tr.try_t("scc", suspend_cancellable_coroutine, lambda c: c.resume_with_exception(Boom()))
+
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+
+@scenario("susp.cancel_in_block")
+def susp_cancel_in_block(tr):
+    def main():
+        def block(c):
+            tr.t(c.cancel(Boom("1")))
+            tr.try_now("resume", c.resume, 1)
+            tr.try_now("again", c.resume, 2)
+
+        yield from launch(tr.try_t, "scc", suspend_cancellable_coroutine, block).join()
+
+    run_blocking(main)
+
+
+@scenario("susp.exception_after_cancel_in_block")
+def susp_exception_after_cancel_in_block(tr):
+    def main():
+        def block(c):
+            c.context[Job].cancel("x")
+            tr.t(f"{c.is_active} {c.is_cancelled}")
+            raise Boom("block")
+
+        yield from launch(tr.try_t, "scc", suspend_cancellable_coroutine, block).join()
+
+    run_blocking(main)

@@ -1,0 +1,246 @@
+"""Frames: blocks inside a coroutine that are jobs of their own, and how the coroutine moves between dispatchers.
+
+`coroutine_scope`, `with_context` and `with_timeout` run their block in the generator of the coroutine that calls them,
+with a job of its own as the innermost frame. Entering and leaving is done between two steps, by what is yielded here:
+so the block itself may be plain, blocking, a generator or an `async def`, and its traceback is one.
+
+Locks: the lock of the tree guards `_waits` and `_early`.
+Counterpart: kotlinx.coroutines.ScopeCoroutine, DispatchedCoroutine, UndispatchedCoroutine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from .._errors import CancellationException
+from ._context import CoroutineContext, ThreadContextElement
+from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, needed
+from ._dispatcher import here
+from ._exceptions import handle_coroutine_exception
+from ._job import ACTIVE, COMPLETED, Job, cancel_tree
+from ._suspend import RETURNING, SUSPENDED, Suspension, iterate
+
+
+class ScopeCoroutine(Job):
+    """A block inside a coroutine, `coroutine_scope` and its kin: a job whose body is part of that coroutine's generator.
+
+    Its failure is raised where the block was called and cancels nobody else.
+    Kotlin: ScopeCoroutine.
+    """
+
+    __slots__ = ("_early", "_env", "_waits")
+    _scoped = True
+    _early: Any  # in with_context, while the caller dispatches: None, or what the block left for it; else LEFT
+
+    def _init_frame(self, parent: Job | None, env: Env) -> None:
+        self._env = env
+        self._early = LEFT
+        self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
+        self._init_job(parent, ACTIVE)
+
+    @property
+    def coroutine_context(self) -> CoroutineContext:
+        """The context inside the block."""
+        return self._env.of(self)
+
+    def _handler_failed(self, error: BaseException) -> None:
+        handle_coroutine_exception(self.coroutine_context, error)
+
+    def _leave_early(self) -> Early | None:
+        """The caller has dispatched: take what the block has left for it; from now on it comes back by a dispatch."""
+        with self._lock:
+            early: Early | None = self._early
+            self._early = LEFT
+        return early
+
+    def _after_completion(self) -> None:
+        coroutine = self._waits
+        if coroutine is not None:
+            self._waits = None
+            error = self._cause
+            coroutine._resume(self._value if error is None else None, error, RETURNING, None)
+
+    def _came_too_late(self, error: BaseException) -> bool:
+        """Say whether `error` is no reason to lose the value of a block that never suspended."""
+        return False
+
+
+def make_frame(kind: type[ScopeCoroutine], parent: Job | None, env: Env) -> ScopeCoroutine:
+    """Make a frame of `kind`. (Job's own constructor takes a parent alone.)"""
+    frame = object.__new__(kind)
+    frame._init_frame(parent, env)
+    return frame
+
+
+class SupervisorCoroutine(ScopeCoroutine):
+    """The block of supervisor_scope."""
+
+    __slots__ = ()
+    _supervises = True
+
+
+class FrameWait(Suspension[Any]):
+    """The block of a frame is over; its children are not. The outcome of the frame is what this gives or raises."""
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, frame: ScopeCoroutine) -> None:
+        self._begun = False
+        self._frame = frame
+
+    def _start(self, coroutine: Any) -> object:
+        frame = self._frame
+        with frame._lock:
+            if frame._state < COMPLETED:
+                frame._waits = coroutine
+                return SUSPENDED
+        if frame._cause is not None:
+            raise frame._cause
+        return frame._value
+
+
+class _Move(Suspension[Any]):
+    """Between two steps, with the generator at rest: change what the steps run with, then go on."""
+
+    __slots__ = ("_elements",)
+
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None) -> None:
+        self._begun = False
+        self._elements = elements
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._elements = self._elements
+        return None
+
+
+class Switch(_Move):
+    """Go on here with other elements on the thread."""
+
+    __slots__ = ()
+
+
+class Hop(_Move):
+    """Go on under the dispatcher that was just set: how `with_context` enters another. True: it is in place.
+
+    The block may be over before the dispatcher's `dispatch` has returned. Then the caller goes on as if it had never
+    suspended: whoever comes second, the caller or HopBack, finds what the other left under the lock.
+    """
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, frame: ScopeCoroutine) -> None:
+        self._begun = False
+        self._elements = elements
+        self._frame = frame
+
+    def _start(self, coroutine: Any) -> object:
+        frame = self._frame
+        if not here.loop.active and not coroutine._dispatcher._needs_dispatch(coroutine):
+            if not frame.is_active:
+                raise frame.get_cancellation_exception().with_traceback(None)
+            coroutine._elements = self._elements
+            frame._early = None
+            return Held(True, None, frame)
+        coroutine._elements = self._elements
+        frame._early = None
+        coroutine._resume(None, None, RETURNING, None)
+        early = frame._leave_early()
+        if early is None:
+            return SUSPENDED
+        if early.error is not None:
+            raise early.error
+        return early.value
+
+
+class HopBack(_Move):
+    """Go on under the dispatcher that was just put back, with the outcome of the block of `frame`."""
+
+    __slots__ = ("_frame", "_value")
+
+    def __init__(self, elements: tuple[ThreadContextElement, ...] | None, frame: ScopeCoroutine, value: Any) -> None:
+        self._begun = False
+        self._elements = elements
+        self._frame = frame
+        self._value = value
+
+    def _start(self, coroutine: Any) -> object:
+        frame = self._frame
+        error = frame._cause
+        coroutine._elements = self._elements
+        with frame._lock:
+            if frame._early is None:
+                frame._early = Early(self._value, error)
+                return SUSPENDED
+        if here.loop.active or coroutine._dispatcher._needs_dispatch(coroutine):
+            coroutine._resume(self._value, error, RETURNING, None)
+            return SUSPENDED
+        caller = coroutine._frame
+        return Held(self._value, error if caller.is_active else caller.get_cancellation_exception(), None)
+
+
+class Release(_Move):
+    """The block that was entered in place is over: run what was started in place meanwhile, then go on."""
+
+    __slots__ = ()
+
+    def _start(self, coroutine: Any) -> object:
+        coroutine._elements = self._elements
+        return RELEASE
+
+
+def in_frame(frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    """Run `block` with `frame` as the innermost of the running coroutine; its outcome, once its children have ended."""
+    coroutine = needed("a suspending function")
+    outer = coroutine._frame
+    outer_straight = coroutine._straight
+    coroutine._frame = frame
+    coroutine._straight = True
+    try:
+        value, error = yield from run_block(frame, block, args)
+        final = frame._end_body(value, error)
+    finally:
+        straight = coroutine._straight
+        coroutine._straight = straight and outer_straight
+        coroutine._frame = outer
+    if not final:
+        return (yield from FrameWait(frame))
+    return outcome(frame, value, error, straight)
+
+
+def run_block(
+    frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]
+) -> Generator[Any, Any, tuple[Any, BaseException | None]]:
+    """Run `block` to its end: its value, or what it raised."""
+    try:
+        value = block(*args) if callable(block) else block
+        body = None if value is None else iterate(value)
+        if body is not None:
+            value = yield from body
+    except GeneratorExit:  # the generator is closed, not the block cancelled: nothing may be awaited any more
+        cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
+        raise
+    except BaseException as raised:  # noqa: BLE001  (whatever ends the block is its outcome)
+        return None, raised
+    return value, None
+
+
+def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, straight: bool) -> Any:
+    """Return the value of a frame that has ended, or raise what it ended with.
+
+    `straight`: the block never suspended. Then its own timeout came too late to be seen by it.
+    """
+    error = frame._cause
+    if error is None:
+        return value
+    if straight and frame._came_too_late(error):
+        error = raised
+        if error is None:
+            return value
+    raise error
+
+
+def new_frame(kind: type[ScopeCoroutine], coroutine: Coroutine) -> ScopeCoroutine:
+    """Make a frame below the innermost one of `coroutine`, in the same context."""
+    outer = coroutine._frame
+    return make_frame(kind, outer, outer._env)
