@@ -31,7 +31,9 @@ class CancellationException(BaseException):
 
     __module__ = "vmscope"
 
-    def __init__(self, message: str | None = None, cause: BaseException | None = None, *, job: Any = None, source: str = "") -> None:
+    def __init__(
+        self, message: str | None = None, cause: BaseException | None = None, *, job: Any = None, source: str = ""
+    ) -> None:
         super().__init__(*(() if message is None else (message,)))
         self.message = message
         self.__cause__ = cause
@@ -85,7 +87,7 @@ class IllegalStateError(RuntimeError):
 
 
 class MissingMainError(IllegalStateError):
-    """Dispatchers.Main was used while there is no main thread; the call that used it raises this, nobody else hears of it."""
+    """Dispatchers.Main was used while there is no main thread; the call that used it raises this, no handler is told."""
 
     __module__ = "vmscope"
 

@@ -67,7 +67,7 @@ def after_fork(reset: Callable[[], object]) -> None:
 
 
 def report_uncaught(exception: BaseException) -> None:
-    """Hand a failure that nobody took to `threading.excepthook`, looked up now, so that a test's or a service's own is met."""
+    """Hand a failure that nobody took to `threading.excepthook`, as it is set now: a test's or a service's own."""
     threading.excepthook(
         threading.ExceptHookArgs((type(exception), exception, exception.__traceback__, current_thread()))
     )

@@ -1,8 +1,8 @@
 """The interpreter of the random programs: a small language of operations, run on this library's public face.
 
 A program runs on one main looper under a virtual clock, in the scope of its dispatcher, its root (a SupervisorJob or
-a Job) and a handler. `events` is a list of `[time, [operations]]`, each posted at the start as one plain message. A line is
-`<clock> <who>: <text>`. The reference ran the same programs through the same interpreter in Kotlin.
+a Job) and a handler. `events` is a list of `[time, [operations]]`, each posted at the start as one plain message. A
+line is `<clock> <who>: <text>`. The reference ran the same programs through the same interpreter in Kotlin.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Prog:
         self.program, self.tr, self.main = program, tr, main
         self.jobs: dict[str, Any] = {}
         self.made: set[str] = set()  # those of the jobs that no coroutine is behind
+        self.handles: dict[str, Any] = {}
         self.continuations: dict[str, Any] = {}
         self.deferreds = {name: vmscope.CompletableDeferred() for name in program.get("deferreds", ())}
         if MutableStateFlow is not None:
@@ -59,8 +60,10 @@ class Prog:
             }
             self.mutexes = {name: Mutex() for name in program.get("mutexes", ())}
         root = vmscope.SupervisorJob() if program["root"] == "sup" else vmscope.Job()
-        handler = vmscope.CoroutineExceptionHandler(lambda _context, e: self.say("CEH", chain(e)))
-        self.scope = vmscope.CoroutineScope(self.dispatcher(program["dispatcher"]) + root + handler)
+        context = self.dispatcher(program["dispatcher"]) + root
+        if program.get("handler", True):
+            context = context + vmscope.CoroutineExceptionHandler(lambda _context, e: self.say("CEH", chain(e)))
+        self.scope = vmscope.CoroutineScope(context)
 
     def dispatcher(self, name: str) -> Any:
         return {"main": self.main.main, "imm": self.main.immediate, "unc": vmscope.Dispatchers.Unconfined}[name]
@@ -78,8 +81,14 @@ class Prog:
             context = context + jobs[parent]()
         elif parent.removeprefix("of ") in self.jobs:
             context = context + self.jobs[parent.removeprefix("of ")]
-        if options.get("ceh"):
-            context = context + vmscope.CoroutineExceptionHandler(lambda _context, e: self.say(f"CEH-{name}", chain(e)))
+        if how := options.get("ceh"):
+
+            def handler(_context: Any, e: BaseException) -> None:
+                self.say(f"CEH-{name}", chain(e))
+                if how == "throw":
+                    raise Boom(f"handler of {name}")
+
+            context = context + vmscope.CoroutineExceptionHandler(handler)
         return context
 
     def spawn(self, op: Op, scope: Any) -> None:
@@ -158,6 +167,15 @@ class Prog:
             case ["oncC", name]:
                 if job := self.job(name, who):
                     job.invoke_on_completion(lambda e: say(who, f"cancelling of {name}: {d(e)} {st(job)}"), True)
+            case ["oncD", name, handle, on_cancelling]:
+                if job := self.job(name, who):
+                    self.handles[handle] = job.invoke_on_completion(
+                        lambda e: say(who, f"{handle} of {name}: {d(e)}"), on_cancelling
+                    )
+            case ["dispose", handle]:
+                if handle in self.handles:
+                    self.handles[handle].dispose()
+                    say(who, f"disposed {handle}")
             case ["onThrow", name, message, on_cancelling]:
                 if (job := self.job(name, who)) and name not in self.made:
 

@@ -47,9 +47,10 @@ PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=Already resumed, but proposed with update ).*(?=\)$)"), "*"),
     # A continuation names itself there.
     (re.compile(r"\bContinuation \S.*?\}@ID was cancelled normally"), "Continuation was cancelled normally"),
-    (re.compile(r"\bresume onCancellation handler\b"), "resume on_cancellation handler"),
     # A message that names the function.
     (re.compile(r"\binvokeOnCancellation handler\b"), "invoke_on_cancellation handler"),
+    # A message that names the argument.
+    (re.compile(r"\bresume onCancellation handler\b"), "resume on_cancellation handler"),
     # The message of a timeout gives milliseconds there and seconds here; which timeout it was is told by the trace.
     (re.compile(r"\bTimed out (?:after|waiting for)[^()]*"), "Timed out"),
     # Unit and null are one value, None, in Python.

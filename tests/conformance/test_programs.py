@@ -1,4 +1,4 @@
-"""Each random program gives here the trace that it gave on the reference, by generators, `async def` and `async with`."""
+"""Each random program gives here the trace that it gave on the reference: generators, `async def`, `async with`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWAPPED = twins.swapped(programs.__name__, HERE / "programs.py")
 
 
 class AsyncWith(SWAPPED["Prog"]):  # type: ignore[misc, name-defined]
-    """The interpreter of `async def`, with `async with coroutine_scope()` in place of `await coroutine_scope(block)`."""
+    """The interpreter of `async def`, with `async with coroutine_scope()` for `await coroutine_scope(block)`."""
 
     async def scoped(self, builder: Any, ops: list[Any], who: str) -> None:
         async with builder() as scope:

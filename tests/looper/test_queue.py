@@ -405,17 +405,40 @@ def test_behind_a_barrier_only_an_asynchronous_item_wakes_the_sleeper():
 # ---- idle handlers
 
 
-def test_an_idle_handler_runs_once_in_each_spell_of_idleness():
-    queue = MessageQueue()
-    calls = []
-    queue.add_idle_handler(lambda: calls.append("idle") or True)
-    queue.put(Note("first", calls))
-    queue.put_at(Note("second", calls), queue.clock() + 0.005)
-    queue.put_at(Note("third", calls, queue.quit), queue.clock() + 0.010)
+def test_an_idle_handler_runs_before_each_sleep_that_follows_an_item(queue, clock):
+    log = []
+
+    def idle():
+        log.append("idle")
+        clock.now += 1.0
+        return True
+
+    queue.add_idle_handler(idle)
+    queue.put(Note("first", log))
+    queue.put_at(Note("second", log), 101.0)
+    queue.put_at(Note("third", log, queue.quit), 102.0)
 
     queue.run_until()
 
-    assert calls == ["first", "idle", "second", "idle", "third"]
+    assert log == ["first", "idle", "second", "idle", "third"]
+
+
+def test_an_idle_handler_is_not_called_again_for_a_wake_up_without_an_item():
+    queue, log, asked = MessageQueue(), [], []
+    queue.add_idle_handler(lambda: log.append("idle") or True)
+    thread = threading.Thread(target=lambda: queue.run_until(lambda: asked.append(1)))
+    thread.start()
+    for _ in range(3):
+        while not queue.is_polling():
+            pass
+        before = len(asked)
+        queue.wake()
+        while len(asked) == before:
+            pass
+    queue.quit()
+    thread.join(5)
+
+    assert log == ["idle"]
 
 
 def test_an_idle_handler_that_answers_false_or_raises_is_removed(queue, uncaught):

@@ -140,7 +140,7 @@ ACTIONS: dict[str, Callable[[MessageQueue, Note], object]] = {
     "put_at": lambda queue, note: queue.put_at(note, 101.0),
     "put_front": lambda queue, note: queue.put_front(note),
     "put and take back": lambda queue, note: (queue.put_at(note, 300.0), queue.remove(note), queue.put(note)),
-    "look": lambda queue, note: (queue.peek_when(), queue.put_at(note, 101.0), repr(queue)),
+    "look": lambda queue, note: (repr(queue), queue.peek_when(), queue.put_at(note, 101.0)),
     "look and put in front": lambda queue, note: (queue.put_front(note), queue._snapshot()),
     "quit": lambda queue, note: (queue.put(note), queue.quit()),
     "quit safely": lambda queue, note: (queue.put(note), queue.quit(safely=True)),

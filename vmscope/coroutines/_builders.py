@@ -6,9 +6,8 @@ Counterpart: kotlinx.coroutines.Builders, Await, NonCancellable's uses.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, overload
 
 from .._errors import CancellationException, IllegalStateError
 from .._primitives import current_thread, get_ident
@@ -30,8 +29,11 @@ from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellab
 from ._main import Main, Posted
 from ._pool import IO, Default
 from ._scope import CoroutineStart, launch_in
-from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, Suspending, call, check_block
+from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, ReadyBlock, Suspending, call, check_block
 from ._time import checked_seconds, with_timeout_or_none
+
+if TYPE_CHECKING:
+    pass
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -39,16 +41,16 @@ Ts = TypeVarTuple("Ts")
 
 @overload
 def launch(
-    block: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: CoroutineContext | None = None,
+    block: Callable[[*Ts], object], *args: *Ts, context: CoroutineContext | None = None,
     start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Job: ...  # fmt: skip
 @overload
 def launch(
-    block: Generator[Any, Any, object] | types.CoroutineType[Any, Any, object], *,
+    block: ReadyBlock[object], *,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Job: ...  # fmt: skip
 def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
-    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts], context: CoroutineContext | None = None,
+    block: Callable[[*Ts], Any] | ReadyBlock[Any], *args: *Ts, context: CoroutineContext | None = None,
     start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Job:  # fmt: skip
     """Start a child of the running coroutine, or of the innermost scope block in it. See `CoroutineScope.launch`.
@@ -63,26 +65,26 @@ def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
 
 @overload
 def async_(
-    block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts],
+    block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[T]: ...  # fmt: skip
 @overload
 def async_(
-    block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts],
+    block: Callable[[*Ts], Awaitable[T]], *args: *Ts,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[T]: ...  # fmt: skip
 @overload
 def async_(
-    block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts],
+    block: Callable[[*Ts], T], *args: *Ts,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[T]: ...  # fmt: skip
 @overload
 def async_(
-    block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *,
+    block: ReadyBlock[T], *,
     context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[T]: ...  # fmt: skip
 def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
-    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts], context: CoroutineContext | None = None,
+    block: Callable[[*Ts], Any] | ReadyBlock[Any], *args: *Ts, context: CoroutineContext | None = None,
     start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
 ) -> Deferred[Any]:  # fmt: skip
     """Start a child with a result, as `launch` does. See `CoroutineScope.async_`.
@@ -103,13 +105,13 @@ def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
 
 @overload
 def with_context(
-    context: CoroutineContext, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]
+    context: CoroutineContext, block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts
 ) -> Suspending[T]: ...
 @overload
-def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Suspending[T]: ...
+def with_context(context: CoroutineContext, block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> Suspending[T]: ...
 @overload
-def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> Suspending[T]: ...
-def with_context(context: CoroutineContext, block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts]) -> Suspending[Any]:
+def with_context(context: CoroutineContext, block: Callable[[*Ts], T], *args: *Ts) -> Suspending[T]: ...
+def with_context(context: CoroutineContext, block: Callable[[*Ts], Any], *args: *Ts) -> Suspending[Any]:
     """Run `block` in another context, on another dispatcher say, and come back with its value.
 
     Args:
@@ -165,7 +167,9 @@ def _with_elements(
     return value
 
 
-def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+def _elsewhere(
+    coroutine: Coroutine, frame: ScopeCoroutine, block: Any, args: tuple[Any, ...]
+) -> Generator[Any, Any, Any]:
     """Move the coroutine to the dispatcher of `frame`, run the block there, and move back."""
     old, outer, elements = coroutine._dispatcher, coroutine._frame, coroutine._elements
     outer_straight = coroutine._straight
@@ -202,15 +206,15 @@ def _elsewhere(coroutine: Coroutine, frame: ScopeCoroutine, block: Any, args: tu
 
 @overload
 def non_cancellable(
-    block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts], timeout: float | None = None
+    block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts, timeout: float | None = None
 ) -> Suspending[T | None]: ...
 @overload
 def non_cancellable(
-    block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts], timeout: float | None = None
+    block: Callable[[*Ts], Awaitable[T]], *args: *Ts, timeout: float | None = None
 ) -> Suspending[T | None]: ...
 @overload
-def non_cancellable(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], timeout: float | None = None) -> Suspending[T | None]: ...
-def non_cancellable(block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts], timeout: float | None = None) -> Suspending[Any]:
+def non_cancellable(block: Callable[[*Ts], T], *args: *Ts, timeout: float | None = None) -> Suspending[T | None]: ...
+def non_cancellable(block: Callable[[*Ts], Any], *args: *Ts, timeout: float | None = None) -> Suspending[Any]:
     """Run clean-up that suspends, though the coroutine has been cancelled; for `timeout` seconds at most.
 
     Args:
@@ -384,22 +388,24 @@ class BlockingCoroutine(Coroutine):
 
 @overload
 def run_blocking(
-    block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+    block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts, context: CoroutineContext = EmptyCoroutineContext
 ) -> T: ...
 @overload
 def run_blocking(
-    block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+    block: Callable[[*Ts], Awaitable[T]], *args: *Ts, context: CoroutineContext = EmptyCoroutineContext
 ) -> T: ...
 @overload
-def run_blocking(
-    block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
-) -> T: ...
+def run_blocking(block: Callable[[*Ts], T], *args: *Ts, context: CoroutineContext = EmptyCoroutineContext) -> T: ...
 @overload
 def run_blocking(
-    block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *, context: CoroutineContext = EmptyCoroutineContext
+    block: ReadyBlock[T],
+    *,
+    context: CoroutineContext = EmptyCoroutineContext,
 ) -> T: ...
 def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
-    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts], context: CoroutineContext = EmptyCoroutineContext
+    block: Callable[[*Ts], Any] | ReadyBlock[Any],
+    *args: *Ts,
+    context: CoroutineContext = EmptyCoroutineContext,
 ) -> Any:
     """Run a coroutine and block this thread until it and its children have ended; return its value.
 
@@ -465,16 +471,14 @@ def _value_of(coroutine: Coroutine) -> Any:
 
 
 @overload
-def run_main(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> T: ...
+def run_main(block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts) -> T: ...
 @overload
-def run_main(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T: ...
+def run_main(block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T: ...
 @overload
-def run_main(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T: ...
+def run_main(block: Callable[[*Ts], T], *args: *Ts) -> T: ...
 @overload
-def run_main(block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T]) -> T: ...
-def run_main(
-    block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any], *args: Unpack[Ts]
-) -> Any:
+def run_main(block: ReadyBlock[T]) -> T: ...
+def run_main(block: Callable[[*Ts], Any] | ReadyBlock[Any], *args: *Ts) -> Any:
     """Make this thread the main looper, run the block as a coroutine on Dispatchers.Main, and return its value.
 
     The looper runs until the coroutine and its children have ended; what is still pending then is dropped.
@@ -505,7 +509,9 @@ def _main_looper_here() -> Looper:
     if looper is None or looper.queue.is_quitting:
         return Looper.prepare_main()
     if not looper.is_current_thread() or looper.is_running:
-        state = "is running it already: launch the block in a scope" if looper.is_current_thread() else "is not this one"
+        state = (
+            "is running it already: launch the block in a scope" if looper.is_current_thread() else "is not this one"
+        )
         raise IllegalStateError(
             f"run_main on thread {current_thread().name!r}: the main looper {looper!r} is there, and its thread {state}"
         )
@@ -515,7 +521,7 @@ def _main_looper_here() -> Looper:
 # -- blocking calls
 
 
-def run_blocking_io(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], abandon_on_cancel: bool = False) -> Suspending[T]:
+def run_blocking_io(function: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool = False) -> Suspending[T]:
     """Call a blocking function on Dispatchers.IO and give its result.
 
     Args:
@@ -538,7 +544,9 @@ def run_blocking_io(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], aban
 def _abandonable(function: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
     coroutine = needed("run_blocking_io")
     env = coroutine._frame._env.plus(IO)
-    task = cast("Deferred[Any]", launch_in(DeferredCoroutine, None, env, function, args, None, CoroutineStart.DEFAULT, None))
+    task = cast(
+        "Deferred[Any]", launch_in(DeferredCoroutine, None, env, function, args, None, CoroutineStart.DEFAULT, None)
+    )
     try:
         return (yield from task.await_())
     except CancellationException:
@@ -553,7 +561,7 @@ def check_cancelled() -> None:
         job.ensure_active()
 
 
-def run_catching(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T | Exception:
+def run_catching(function: Callable[[*Ts], T], *args: *Ts) -> T | Exception:
     """Call a plain function; return its value, or the Exception that it raised. A cancellation passes through.
 
     Kotlin: runCatching, which swallows cancellations.

@@ -6,7 +6,7 @@ its child, its cancellation ends the wait of the moment. `with_context` moves th
 and back.
 
 Who may touch the generator: whoever took the arrow out of a continuation's Suspended, or dispatched the first step.
-There is one at a time, so a step needs no lock; `_due` says that a step is owed, and a step that is not owed is refused.
+There is one at a time, so a step needs no lock; `_due` says that a step is owed, and one that is not owed is refused.
 
 Invariants
     I1  between two steps exactly one party owns the coroutine: a continuation, a queue with `_due` set, or a frame that
@@ -63,7 +63,9 @@ def needed(what: str) -> Coroutine:
     coroutine = current.get()
     if coroutine is None or coroutine._frame is None:
         state = "outside a coroutine" if coroutine is None else f"for {coroutine!r}, whose body is over"
-        raise IllegalStateError(f"{what} was called {state}: call it in a block given to launch, run_blocking or run_main")
+        raise IllegalStateError(
+            f"{what} was called {state}: call it in a block given to launch, run_blocking or run_main"
+        )
     return coroutine
 
 
@@ -202,7 +204,9 @@ class Coroutine(Job):
         block, self._block, self._args = self._block, None, None
         if not callable(block):
             block.close()
-        self._finish(None, CancellationException(str(fault), fault, job=self) if isinstance(fault, MissingMainError) else fault)
+        self._finish(
+            None, CancellationException(str(fault), fault, job=self) if isinstance(fault, MissingMainError) else fault
+        )
         raise fault
 
     def _dispatch_failed(self, fault: BaseException) -> None:
@@ -475,7 +479,9 @@ def _foreign(wait: object, missing: AttributeError) -> BaseException:
         wait.close()
         return TypeError(f"`yield {name}(...)`: write `yield from {name}(...)`, in an async def `await {name}(...)`")
     if wait is None:
-        return TypeError("a bare `yield` suspends for nothing that is known: write `yield from yield_()` or `yield from delay(s)`")
+        return TypeError(
+            "a bare `yield` suspends for nothing that is known: write `yield from yield_()` or `yield from delay(s)`"
+        )
     kind = type(wait)
     return TypeError(
         f"a coroutine of vmscope waited for {wait!r}, of {kind.__module__}: what another library awaits cannot be awaited here. "

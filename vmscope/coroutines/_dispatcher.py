@@ -98,7 +98,9 @@ class CoroutineDispatcher(ContextElement):
 
         What it raises fails the coroutine.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how to dispatch: define dispatch(context, block)")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how to dispatch: define dispatch(context, block)"
+        )
 
     def limited_parallelism(self, parallelism: int, name: str | None = None) -> CoroutineDispatcher:
         """Return a view of this dispatcher that runs at most `parallelism` of its tasks at once.

@@ -15,7 +15,6 @@ from .._errors import IllegalStateError
 from .._primitives import current_thread
 from ..looper._handler import Handler
 from ..looper._looper import Looper
-from ._context import CoroutineContext
 from ._dispatcher import CoroutineDispatcher, Runnable, Unconfined, checked_parallelism
 from ._main import HandlerDispatcher, Main, MainDispatcher
 from ._pool import IO, Default, Pool, shut_and_join
@@ -23,6 +22,7 @@ from ._pool import IO, Default, Pool, shut_and_join
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ._context import CoroutineContext
     from ._executor import ExecutorDispatcher
 
 P = ParamSpec("P")

@@ -122,4 +122,3 @@ def report_globally(context: CoroutineContext, exception: BaseException) -> None
     if name is not None:
         exception.add_note(f"in coroutine {name.name!r}")
     report_uncaught(exception)
-

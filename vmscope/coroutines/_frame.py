@@ -11,19 +11,21 @@ Counterpart: kotlinx.coroutines.ScopeCoroutine, DispatchedCoroutine, Undispatche
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._errors import CancellationException
-from ._context import CoroutineContext, ThreadContextElement
 from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, needed
 from ._dispatcher import here
 from ._exceptions import handle_coroutine_exception
 from ._job import ACTIVE, COMPLETED, Job, cancel_tree
 from ._suspend import RETURNING, SUSPENDED, Suspension, iterate
 
+if TYPE_CHECKING:
+    from ._context import CoroutineContext, ThreadContextElement
+
 
 class ScopeCoroutine(Job):
-    """A block inside a coroutine, `coroutine_scope` and its kin: a job whose body is part of that coroutine's generator.
+    """A block inside a coroutine, `coroutine_scope` and its kin: a job whose body is part of its generator.
 
     Its failure is raised where the block was called and cancels nobody else.
     Kotlin: ScopeCoroutine.

@@ -19,10 +19,10 @@ Invariants
     I3  `_cause` is the first exception while the job ends, and the one it ended with once it is Cancelled.
     I4  each node is told of the end exactly once; handlers and children stand in one list, told in the order they came.
 Locks
-    `_lock`, one for a whole tree, taken over from the parent; guards `_state`, `_nodes`, `_waiter`, `_cause`, `_others`,
-    `_pending`, `_parent` of all its jobs. Reentrant, because a finalizer may cancel while its own thread is in here: each
-    move is one assignment of `_state`, made last. A leaf: nobody's code runs under it. What a move brings about is
-    collected and done after it, with an explicit stack, so that depth costs memory and not recursion.
+    `_lock`, one for a whole tree, taken over from the parent; guards `_state`, `_nodes`, `_waiter`, `_cause`,
+    `_others`, `_pending`, `_parent` of all its jobs. Reentrant, because a finalizer may cancel while its own thread is
+    in here: each move is one assignment of `_state`, made last. A leaf: nobody's code runs under it. What a move brings
+    about is collected and done after it, with an explicit stack, so that depth costs memory and not recursion.
 Counterpart: kotlinx.coroutines.JobSupport.
 """
 
@@ -189,7 +189,9 @@ class Job(ContextElement):
         """
         cancel_tree(self, cancellation(self, message, cause))
 
-    def cancel_children(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
+    def cancel_children(
+        self, message: str | CancellationException | None = None, cause: BaseException | None = None
+    ) -> None:
         """Cancel the children that it has now; the job itself stays active and takes new ones."""
         for child in self.children:
             cancel_tree(child, cancellation(child, message, cause))
@@ -425,7 +427,9 @@ class Job(ContextElement):
         if not _tell_parent(self, final):
             self._handle_failure(final)
         with self._lock:
-            self._value = final.__traceback__  # where it was raised: each rethrow starts from here and adds no lines for ever
+            self._value = (
+                final.__traceback__
+            )  # where it was raised: each rethrow starts from here and adds no lines for ever
             nodes = self._leave_locked()
             self._state = CANCELLED
         return nodes

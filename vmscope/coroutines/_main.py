@@ -15,12 +15,12 @@ from .._errors import MissingMainError, RejectedExecutionError
 from .._primitives import RLock, get_ident
 from ..looper import _looper as main_room
 from ..looper._looper import Looper
-from ._context import CoroutineContext
 from ._dispatcher import CoroutineDispatcher, NamedDispatcher, Runnable, checked_parallelism
 
 if TYPE_CHECKING:
     from ..looper._handler import Handler
     from ..looper._queue import MessageQueue
+    from ._context import CoroutineContext
 
 
 class LooperDispatcher(CoroutineDispatcher):

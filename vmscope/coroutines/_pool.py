@@ -5,8 +5,8 @@ dispatchers are views of it, a coroutine that goes from Default to IO is taken u
 
 Invariants
     I1  a task that was put is run, by a thread of the pool, or by the caller where the system gives no thread.
-    I2  `_queued` tasks wait for `_waiting` threads (those about to start count as waiting). A thread that has taken a task
-        takes itself and the task off both counts together, so however late it does, no task is left without a thread.
+    I2  `_queued` tasks wait for `_waiting` threads (those about to start count as waiting). A thread that has taken a
+        task takes itself and the task off both counts together: however late it does, no task is left without a thread.
 Locks
     `_lock` guards `_queued`, `_waiting`, `_count`, `_threads`, `_shut`. A leaf; reentrant, because a finalizer may put
     a task.
@@ -45,7 +45,8 @@ class Pool(CoroutineDispatcher):
     """
 
     __slots__ = (
-        "_count", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks", "_threads", "_waiting",
+        "_count", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks", "_threads",
+        "_waiting",
     )  # fmt: skip
 
     def __init__(self, name: str, most: int | None = None, keep_alive: float | None = KEEP_ALIVE) -> None:
@@ -216,7 +217,6 @@ IO_LIMIT = max(64, CPU_COUNT)
 pool = Pool("vmscope-worker")
 Default: LimitedDispatcher = DefaultDispatcher(pool, CPU_COUNT)
 IO: LimitedDispatcher = IODispatcher(pool, IO_LIMIT)
-
 
 
 def shut_and_join(seconds: float | None) -> list[Thread]:

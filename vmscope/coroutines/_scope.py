@@ -7,10 +7,9 @@ Counterpart: kotlinx.coroutines.CoroutineScope, launch, async.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Awaitable, Callable, Generator
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, overload
 
 from .._errors import CancellationException, IllegalStateError
 from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, checked_context
@@ -22,16 +21,17 @@ from ._coroutine import (
     needed,
     running_job,
 )
-from ._deferred import Deferred
 from ._dispatcher import drain_in_place, here
 from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, in_frame, make_frame, new_frame
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancel_tree, cancellation
 from ._main import Main
-from ._suspend import ATOMIC, Call, Suspending, call, check_block
+from ._suspend import ATOMIC, Call, ReadyBlock, Suspending, call, check_block
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from ._deferred import Deferred
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -58,8 +58,8 @@ class CoroutineScope:
     """Where coroutines are launched: a context whose Job is the parent of them all.
 
     Args:
-        context: Elements joined with `+`. Without a Job it gets one, which the first failing child cancels; for children
-            that fail alone add a SupervisorJob. Without a dispatcher, coroutines run on Dispatchers.Default.
+        context: Elements joined with `+`. Without a Job it gets one, which the first failing child cancels; for
+            children that fail alone add a SupervisorJob. Without a dispatcher, coroutines run on Dispatchers.Default.
 
     A `with` block cancels it on exit; an `async with` block, in a coroutine, also waits until it has ended.
     Derived classes may define `coroutine_context` themselves.
@@ -129,17 +129,17 @@ class CoroutineScope:
 
     @overload
     def launch(
-        self, block: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: CoroutineContext | None = None,
+        self, block: Callable[[*Ts], object], *args: *Ts, context: CoroutineContext | None = None,
         start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Job: ...  # fmt: skip
     @overload
     def launch(
-        self, block: Generator[Any, Any, object] | types.CoroutineType[Any, Any, object], *,
+        self, block: ReadyBlock[object], *,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Job: ...  # fmt: skip
     def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
-        self, block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any],
-        *args: Unpack[Ts], context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
+        self, block: Callable[[*Ts], Any] | ReadyBlock[Any],
+        *args: *Ts, context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
         name: str | None = None,
     ) -> Job:  # fmt: skip
         """Start a coroutine; returns at once with its Job.
@@ -165,27 +165,27 @@ class CoroutineScope:
 
     @overload
     def async_(
-        self, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts],
+        self, block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     @overload
     def async_(
-        self, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts],
+        self, block: Callable[[*Ts], Awaitable[T]], *args: *Ts,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     @overload
     def async_(
-        self, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts],
+        self, block: Callable[[*Ts], T], *args: *Ts,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     @overload
     def async_(
-        self, block: Generator[Any, Any, T] | types.CoroutineType[Any, Any, T], *,
+        self, block: ReadyBlock[T], *,
         context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
-        self, block: Callable[[Unpack[Ts]], Any] | Generator[Any, Any, Any] | types.CoroutineType[Any, Any, Any],
-        *args: Unpack[Ts], context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
+        self, block: Callable[[*Ts], Any] | ReadyBlock[Any],
+        *args: *Ts, context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
         name: str | None = None,
     ) -> Deferred[Any]:  # fmt: skip
         """Start a coroutine whose result is awaited: `yield from deferred.await_()`. Arguments as for `launch`.
@@ -207,7 +207,9 @@ class CoroutineScope:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.cancel("the with block of the scope is over")
 
     async def __aenter__(self) -> Self:
@@ -377,12 +379,12 @@ def _scoped(kind: type[ScopeCoroutine], block: Any, args: tuple[Any, ...]) -> Ge
 @overload
 def coroutine_scope() -> ScopeBlock[None]: ...
 @overload
-def coroutine_scope(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+def coroutine_scope(block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts) -> ScopeBlock[T]: ...
 @overload
-def coroutine_scope(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+def coroutine_scope(block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> ScopeBlock[T]: ...
 @overload
-def coroutine_scope(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
-def coroutine_scope(block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unpack[Ts]) -> ScopeBlock[Any]:
+def coroutine_scope(block: Callable[[*Ts], T], *args: *Ts) -> ScopeBlock[T]: ...
+def coroutine_scope(block: Callable[[*Ts], Any] | None = None, *args: *Ts) -> ScopeBlock[Any]:
     """Run `block` in a scope of its own and wait for all that is launched in it: `launch(...)` inside belongs to it.
 
     Args:
@@ -404,12 +406,12 @@ def coroutine_scope(block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unp
 @overload
 def supervisor_scope() -> ScopeBlock[None]: ...
 @overload
-def supervisor_scope(block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+def supervisor_scope(block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts) -> ScopeBlock[T]: ...
 @overload
-def supervisor_scope(block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
+def supervisor_scope(block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> ScopeBlock[T]: ...
 @overload
-def supervisor_scope(block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> ScopeBlock[T]: ...
-def supervisor_scope(block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unpack[Ts]) -> ScopeBlock[Any]:
+def supervisor_scope(block: Callable[[*Ts], T], *args: *Ts) -> ScopeBlock[T]: ...
+def supervisor_scope(block: Callable[[*Ts], Any] | None = None, *args: *Ts) -> ScopeBlock[Any]:
     """Like `coroutine_scope`, with children that fail alone, each to its handler.
 
     The block itself is not supervised: what it raises cancels the children and is raised here.
@@ -499,5 +501,3 @@ def cancel(message: str | CancellationException | None = None, cause: BaseExcept
     """
     job = needed("cancel()")._frame
     job.cancel(cancellation(job, message, cause))
-
-

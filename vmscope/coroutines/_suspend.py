@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast
 from warnings import warn
 
 from .._errors import CancellationException, CompletionHandlerError, IllegalStateError, VmScopeWarning
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
+
+#: A block that is made already: it takes no arguments, and runs once.
+ReadyBlock: TypeAlias = Generator[Any, Any, T] | types.CoroutineType[Any, Any, T]
 
 UNDECIDED, SUSPENDED_PHASE, RESUMED, CANCELLED_PHASE, IGNORED = range(5)
 
@@ -381,7 +384,9 @@ class CancellableContinuation(Continuation[T]):
         self._call_handler(self._told)
 
     def __repr__(self) -> str:
-        return f"<CancellableContinuation {('undecided', 'suspended', 'resumed', 'cancelled', 'cancelled')[self._phase]}>"
+        return (
+            f"<CancellableContinuation {('undecided', 'suspended', 'resumed', 'cancelled', 'cancelled')[self._phase]}>"
+        )
 
     # -- how it works
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from math import inf, isnan
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from .._errors import TimeoutCancellationException
 from ._context import CoroutineName
@@ -299,12 +299,12 @@ def _timed_or_none(seconds: float, block: Any, args: tuple[Any, ...]) -> Generat
 @overload
 def with_timeout(seconds: float) -> TimeoutBlock[None]: ...
 @overload
-def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
+def with_timeout(seconds: float, block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts) -> TimeoutBlock[T]: ...
 @overload
-def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
+def with_timeout(seconds: float, block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> TimeoutBlock[T]: ...
 @overload
-def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> TimeoutBlock[T]: ...
-def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Any] | None = None, *args: Unpack[Ts]) -> TimeoutBlock[Any]:
+def with_timeout(seconds: float, block: Callable[[*Ts], T], *args: *Ts) -> TimeoutBlock[T]: ...
+def with_timeout(seconds: float, block: Callable[[*Ts], Any] | None = None, *args: *Ts) -> TimeoutBlock[Any]:
     """Run `block`, and cancel it after `seconds`.
 
     Args:
@@ -327,15 +327,19 @@ def with_timeout(seconds: float, block: Callable[[Unpack[Ts]], Any] | None = Non
 
 
 @overload
-def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Generator[Any, Any, T]], *args: Unpack[Ts]) -> Suspending[T | None]: ...
+def with_timeout_or_none(
+    seconds: float, block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts
+) -> Suspending[T | None]: ...
 @overload
-def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Suspending[T | None]: ...
+def with_timeout_or_none(seconds: float, block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> Suspending[T | None]: ...
 @overload
-def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> Suspending[T | None]: ...
-def with_timeout_or_none(seconds: float, block: Callable[[Unpack[Ts]], Any], *args: Unpack[Ts]) -> Suspending[Any]:
+def with_timeout_or_none(seconds: float, block: Callable[[*Ts], T], *args: *Ts) -> Suspending[T | None]: ...
+def with_timeout_or_none(seconds: float, block: Callable[[*Ts], Any], *args: *Ts) -> Suspending[Any]:
     """Like `with_timeout`, with None where its own time was up; the timeout of a block around it passes through.
 
     Kotlin: withTimeoutOrNull.
     """
     check_block(block, args, "with_timeout_or_none()")
-    return Call("with_timeout_or_none", _timed_or_none, (checked_seconds(seconds, "with_timeout_or_none()"), block, args))
+    return Call(
+        "with_timeout_or_none", _timed_or_none, (checked_seconds(seconds, "with_timeout_or_none()"), block, args)
+    )

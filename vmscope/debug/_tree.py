@@ -116,7 +116,9 @@ def _stack(generator: Any) -> tuple[Place, ...]:
             frame, code, inner = generator.cr_frame, generator.cr_code, generator.cr_await
         else:
             # `yield from coroutine` goes through an object without attributes that refers to the coroutine alone
-            inside = [thing for thing in gc.get_referents(generator) if isinstance(thing, (GeneratorType, CoroutineType))]
+            inside = [
+                thing for thing in gc.get_referents(generator) if isinstance(thing, (GeneratorType, CoroutineType))
+            ]
             if len(inside) != 1:
                 break
             generator = inside[0]
@@ -204,6 +206,9 @@ def dump_coroutines(file: TextIO | None = None) -> None:
         while (parent := root.parent) is not None:
             root = parent
         roots[root] = None
-    print(f"{len(infos)} coroutine{'' if len(infos) == 1 else 's'} in {len(roots)} tree{'' if len(roots) == 1 else 's'}", file=out)
+    print(
+        f"{len(infos)} coroutine{'' if len(infos) == 1 else 's'} in {len(roots)} tree{'' if len(roots) == 1 else 's'}",
+        file=out,
+    )
     for root in roots:
         print(job_tree(root), file=out)

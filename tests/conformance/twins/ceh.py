@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from ..harness import *
 
 
@@ -601,5 +603,294 @@ def await_rethrow_same_exception_once(tr):
 
     async def main():
         await supervised(tr).launch(root).join()
+
+    run_blocking(main)
+
+
+# -- asked of the reference by us
+
+
+@scenario("ceh.launch_under_completable_deferred_parent")
+def launch_under_completable_deferred_parent(tr):
+    def main():
+        cd = CompletableDeferred()
+        j = CoroutineScope(current_context() + cd + tr.ceh()).launch(throw, Boom())
+        yield from j.join()
+        tr.t(st(cd))
+        yield from tr.try_t("await", cd.await_)
+
+    run_blocking(main)
+
+
+@scenario("ceh.async_with_failing_launch_child_root")
+def async_with_failing_launch_child_root(tr):
+    def root():
+        launch(throw, Boom())
+        return 1
+
+    def main():
+        a = supervised(tr).async_(root)
+        yield from a.join()
+        yield from tr.try_t("await", a.await_)
+
+    run_blocking(main)
+
+
+@scenario("ceh.job_under_supervisor_child_reports_itself")
+def job_under_supervisor_child_reports_itself(tr):
+    def main():
+        s = SupervisorJob()
+        j = Job(s)
+        child = CoroutineScope(current_context() + j + tr.ceh()).launch(throw, Boom())
+        yield from child.join()
+        tr.t(st(j))
+        tr.t(st(s))
+
+    run_blocking(main)
+
+
+@scenario("ceh.job_state_in_handler")
+def job_state_in_handler(tr):
+    def main():
+        j = None
+
+        def handler(context, _):
+            tr.t(f"same {show(context[Job] is j)} {st(j)} {sn(j)}")
+
+        h = CoroutineExceptionHandler(handler)
+        j = CoroutineScope(current_context() + SupervisorJob() + h).launch(throw, Boom())
+        yield from j.join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("ceh.async_exception_after_cancel")
+def async_exception_after_cancel(tr):
+    def main():
+        a = supervised(tr).async_(cleanup_throws, Boom("cleanup"))
+        yield from yield_()
+        a.cancel("c")
+        yield from a.join()
+        yield from tr.try_t("await", a.await_)
+        tr.t(chain(a.get_completion_exception_or_none()))
+
+    run_blocking(main)
+
+
+@scenario("ceh.aggregation_cancel_then_two_failures")
+def aggregation_cancel_then_two_failures(tr):
+    def root():
+        launch(cleanup_throws, Boom("1"))
+        launch(cleanup_throws, Boom("2"))
+        yield from cleanup_throws(Boom("body"))
+
+    def main():
+        p = supervised(tr).launch(root)
+        p.invoke_on_completion(lambda e: tr.t(f"completion {chain(e)}"))
+        yield from yield_()
+        yield from yield_()
+        p.cancel("c")
+        yield from p.join()
+
+    run_blocking(main)
+
+
+@scenario("ceh.aggregation_nested_levels")
+def aggregation_nested_levels(tr):
+    def middle():
+        launch(cleanup_throws, Boom("deep"))
+        yield from cleanup_throws(Boom("mid"))
+
+    def last():
+        yield from yield_()
+        yield from yield_()
+        raise Boom("first")
+
+    def root():
+        launch(middle)
+        launch(last)
+
+    def main():
+        yield from supervised(tr).launch(root).join()
+
+    run_blocking(main)
+
+
+@scenario("ceh.plain_job_parent_two_levels")
+def plain_job_parent_two_levels(tr):
+    def main():
+        top = Job()
+        mid = Job(top)
+        child = CoroutineScope(current_context() + mid + tr.ceh()).launch(throw, Boom())
+        yield from child.join()
+        tr.t(st(mid))
+        tr.t(st(top))
+        tr.t(chain(top.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("ceh.supervisorscope_in_launch_handler_inherited")
+def supervisorscope_in_launch_handler_inherited(tr):
+    def inner():
+        launch(throw, Boom("1"))
+        launch(throw, Boom("2"), context=tr.ceh("OWN"))
+
+    def root():
+        yield from supervisor_scope(inner)
+        tr.t("after")
+
+    def main():
+        yield from supervised(tr, "ROOT").launch(root).join()
+
+    run_blocking(main)
+
+
+@scenario("ceh.noncancellable_child_failure")
+def noncancellable_child_failure(tr):
+    def inner():
+        launch(throw, Boom())
+
+    async def shielded():
+        await tr.try_t("scope", coroutine_scope, inner)
+
+    async def root():
+        await with_context(NonCancellable, shielded)
+        tr.t(f"after {show(is_active())}")
+
+    def main():
+        yield from supervised(tr).launch(root).join()
+
+    run_blocking(main)
+
+
+@scenario("ceh.handler_is_called_on_completing_thread")
+def handler_is_called_on_completing_thread(tr):
+    def fails_elsewhere():
+        yield from with_context(Dispatchers.Default, throw, Boom())
+
+    def main():
+        here = threading.current_thread()
+        h = CoroutineExceptionHandler(lambda *_: tr.t(f"here {show(threading.current_thread() is here)}"))
+        yield from CoroutineScope(current_context() + SupervisorJob() + h).launch(fails_elsewhere).join()
+        yield from CoroutineScope(SupervisorJob() + Dispatchers.Default + h).launch(throw, Boom()).join()
+
+    run_blocking(main)
+
+
+@scenario("ceh.cancel_with_cause")
+def cancel_with_cause(tr):
+    def body():
+        try:
+            yield from await_cancellation()
+        except CancellationException as e:
+            tr.t(chain(e))
+            raise
+
+    def main():
+        j = supervised(tr).launch(body)
+        yield from yield_()
+        j.cancel("c", Boom("cause"))
+        yield from j.join()
+        tr.t(chain(j.get_cancellation_exception()))
+
+    run_blocking(main)
+
+
+@scenario("ceh.scope_fails_with_two_children_suppressed")
+def scope_fails_with_two_children_suppressed(tr):
+    def inner():
+        launch(cleanup_throws, Boom("second"))
+        launch(suspend_then_throw, Boom("first"))
+
+    def main():
+        try:
+            yield from coroutine_scope(inner)
+        except Boom as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("ceh.suppressed_same_through_levels")
+def suppressed_same_through_levels(tr):
+    def innermost():
+        launch(cleanup_throws, Boom("in"))
+
+    def child():
+        try:
+            yield from coroutine_scope(innermost)
+        except BaseException as e:
+            tr.t(f"inner {chain(e)}")
+            raise
+
+    def outer():
+        launch(child)
+        yield from yield_()
+        yield from yield_()
+        raise Boom("out")
+
+    def main():
+        try:
+            yield from coroutine_scope(outer)
+        except Boom as e:
+            tr.t(chain(e))
+
+    run_blocking(main)
+
+
+@scenario("ceh.handler_throws_ce")
+def handler_throws_ce(tr):
+    def main():
+        h = CoroutineExceptionHandler(lambda *_: throw(CancellationException("h")))
+        j = CoroutineScope(current_context() + SupervisorJob() + h).launch(throw, Boom())
+        yield from j.join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("ceh.handler_rethrows_same")
+def handler_rethrows_same(tr):
+    def main():
+        h = CoroutineExceptionHandler(lambda _, e: throw(e))
+        j = CoroutineScope(current_context() + SupervisorJob() + h).launch(throw, Boom())
+        yield from j.join()
+        tr.t(st(j))
+
+    run_blocking(main)
+
+
+@scenario("ceh.launch_in_handler")
+def launch_in_handler(tr):
+    def main():
+        s0 = current_scope()
+
+        def handler(*_):
+            tr.t("handler")
+            s0.launch(tr.t, "from handler")
+
+        h = CoroutineExceptionHandler(handler)
+        yield from CoroutineScope(current_context() + SupervisorJob() + h).launch(throw, Boom()).join()
+        tr.t("joined")
+
+    run_blocking(main)
+
+
+@scenario("ceh.oncancelling_handler_throws")
+def oncancelling_handler_throws(tr):
+    def broken(_):
+        tr.t("h1")
+        raise IllegalStateError("broke")
+
+    def main():
+        j = supervised(tr).launch(await_cancellation)
+        j.invoke_on_completion(broken, on_cancelling=True)
+        j.invoke_on_completion(lambda _: tr.t("h2"), on_cancelling=True)
+        yield from yield_()
+        tr.try_now("cancel", j.cancel)
+        yield from j.join()
+        tr.t(st(j))
 
     run_blocking(main)

@@ -213,3 +213,90 @@ def asexecutor(tr):
     m.as_executor().submit(tr.t, "ran")
     tr.t(f"queued {len(m.q)}")
     m.run_all()
+
+
+# -- asked of the reference by us
+
+
+class Broken(CoroutineDispatcher):
+    """Its dispatch raises, from the moment that it is told to; before, it runs in the caller."""
+
+    def __init__(self, broken=True):
+        self.broken = broken
+
+    def dispatch(self, context, block):
+        if self.broken:
+            raise Boom("dispatch")
+        block.run()
+
+
+@scenario("dispatcher.dispatch_throws")
+def dispatch_throws(tr):
+    s = CoroutineScope(SupervisorJob() + Broken() + tr.ceh())
+    try:
+        j = s.launch(tr.t, "never")
+        tr.t(f"returned {st(j)}")
+    except Boom as e:
+        tr.t(f"launch threw {chain(e)}")
+    tr.t(len(list(s.coroutine_context[Job].children)))
+
+
+@scenario("dispatcher.manual_order")
+def manual_order(tr):
+    def first():
+        tr.t("a")
+        launch(tr.t, "a child")
+        yield from yield_()
+        tr.t("a2")
+
+    def second():
+        tr.t("b")
+        yield from yield_()
+        tr.t("b2")
+
+    m = ManualDispatcher()
+    s = CoroutineScope(m)
+    s.launch(first)
+    s.launch(second, start=CoroutineStart.UNDISPATCHED)
+    tr.t(f"queued {len(m.q)}")
+    m.run_all()
+
+
+@scenario("dispatcher.limited_view_of_manual")
+def limited_view_of_manual(tr):
+    def twice(name):
+        tr.t(name)
+        yield from yield_()
+        tr.t(f"{name}2")
+
+    m = ManualDispatcher()
+    s = CoroutineScope(m.limited_parallelism(1))
+    s.launch(twice, "a")
+    s.launch(twice, "b")
+    tr.t(f"queued {len(m.q)}")
+    m.run_all()
+    tr.t(f"queued {len(m.q)}")
+
+
+@scenario("dispatcher.plus_and_key")
+def plus_and_key(tr):
+    m, n = ManualDispatcher("M1"), ManualDispatcher("M2")
+    c = m + CoroutineName("x") + n
+    tr.t(c[CoroutineDispatcher])
+    tr.t(c.minus_key(CoroutineDispatcher)[CoroutineDispatcher])
+
+
+@scenario("dispatcher.default_when_none")
+def default_when_none(tr):
+    def here():
+        tr.t(current_context()[CoroutineDispatcher])
+
+    def second():
+        yield from with_context(CoroutineName("a"), here)
+        launch(here)
+
+    def main():
+        yield from CoroutineScope(Job()).launch(here).join()
+        yield from CoroutineScope(Job()).launch(second).join()
+
+    run_blocking(main)

@@ -513,3 +513,346 @@ def await_failure_for_cancelled_immediate_waiter(tr):
         e.complete_exceptionally(Boom("e"))
         y.cancel("c")
         m.drain()
+
+
+# -- asked of the reference by us
+
+
+@scenario("main.timeout_while_main_is_busy")
+def timeout_while_main_is_busy(tr):
+    with with_main() as m:
+
+        def slow():
+            try:
+                yield from delay(50)
+            finally:
+                tr.t(f"cleanup at {m.now}")
+
+        def timed():
+            yield from tr.try_t("timeout", b_with_timeout, 20, slow)
+            tr.t(f"after at {m.now}")
+
+        def other():
+            yield from delay(20)
+            tr.t(f"other at {m.now}")
+
+        s = CoroutineScope(m.main)
+        s.launch(timed)
+        s.launch(other)
+
+
+def _three_waiters(tr, s, cd):
+    def waiter(i):
+        yield from cd.await_()
+        tr.t(f"w{i} 1")
+        launch(tr.t, f"w{i} child")
+        tr.t(f"w{i} 2")
+
+    for i in range(3):
+        s.launch(waiter, i)
+
+
+@scenario("main.resume_order_of_several_waiters")
+def resume_order_of_several_waiters(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.immediate)
+        cd = CompletableDeferred()
+        _three_waiters(tr, s, cd)
+        tr.t("complete")
+        cd.complete(1)
+        tr.t("completed")
+
+
+@scenario("main.resume_order_of_several_waiters_in_loop")
+def resume_order_of_several_waiters_in_loop(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.immediate)
+        cd = CompletableDeferred()
+        _three_waiters(tr, s, cd)
+
+        def completer():
+            tr.t("complete")
+            cd.complete(1)
+            tr.t("completed")
+
+        s.launch(completer)
+        tr.t("end")
+
+
+@scenario("main.cancel_child_with_nested_immediate")
+def cancel_child_with_nested_immediate(tr):
+    def waiter(name):
+        try:
+            yield from await_cancellation()
+        finally:
+            tr.t(f"{name} finally")
+
+    def parent():
+        launch(waiter, "child")
+        yield from waiter("parent")
+
+    with with_main() as m:
+        s = CoroutineScope(m.immediate + SupervisorJob())
+        p = s.launch(parent)
+        tr.t("cancel")
+        p.cancel()
+        tr.t(f"cancelled {st(p)}")
+
+
+@scenario("main.cancel_scope_many_immediate_from_coroutine")
+def cancel_scope_many_immediate_from_coroutine(tr):
+    def waiter(i):
+        try:
+            yield from await_cancellation()
+        finally:
+            tr.t(f"finally {i}")
+
+    with with_main() as m:
+        s = CoroutineScope(m.immediate + SupervisorJob())
+        other = CoroutineScope(m.immediate)
+        for i in range(3):
+            s.launch(waiter, i)
+
+        def canceller():
+            tr.t("cancel")
+            s.cancel()
+            tr.t("cancelled")
+
+        other.launch(canceller)
+        tr.t("end")
+
+
+@scenario("main.immediate_and_unconfined_share_loop")
+def immediate_and_unconfined_share_loop(tr):
+    with with_main() as m:
+
+        def unconfined():
+            tr.t("unc")
+            launch(tr.t, "imm inner", context=m.immediate)
+            tr.t("unc 2")
+
+        def first():
+            tr.t("imm 1")
+            launch(unconfined, context=Dispatchers.Unconfined)
+            tr.t("imm 2")
+
+        def second():
+            tr.t("u 1")
+            launch(tr.t, "imm in u", context=m.immediate)
+            tr.t("u 2")
+
+        CoroutineScope(m.immediate).launch(first)
+        tr.t("returned")
+        CoroutineScope(Dispatchers.Unconfined).launch(second)
+        tr.t("end")
+
+
+@scenario("main.cancelled_caller_loses_scope_failure_on_immediate")
+def cancelled_caller_loses_scope_failure_on_immediate(tr):
+    def child():
+        try:
+            yield from await_cancellation()
+        finally:
+            yield from with_context(NonCancellable, delay, 10)
+            raise Boom("cleanup")
+
+    def inner():
+        launch(child)
+
+    def caller():
+        try:
+            yield from coroutine_scope(inner)
+        except BaseException as e:
+            tr.t(f"scope threw {d(e)}")
+            raise
+
+    with with_main() as m:
+        j = CoroutineScope(m.immediate + SupervisorJob() + tr.ceh()).launch(caller)
+        m.run_current()
+        j.cancel("c")
+        m.drain()
+        tr.t(chain(j.get_cancellation_exception()))
+
+
+@scenario("main.yield_on_immediate_posts")
+def yield_on_immediate_posts(tr):
+    with with_main() as m:
+
+        def body():
+            tr.t("a")
+            yield from yield_()
+            tr.t("b")
+            m.post(lambda: tr.t("posted 3"))
+            yield from yield_()
+            tr.t("c")
+
+        m.post(lambda: tr.t("posted 1"))
+        CoroutineScope(m.immediate).launch(body)
+        m.post(lambda: tr.t("posted 2"))
+        tr.t("end")
+
+
+@scenario("main.delay_order_with_posts")
+def delay_order_with_posts(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.main)
+
+        def first():
+            yield from delay(10)
+            tr.t(f"d1 at {m.now}")
+            launch(tr.t, "child of d1")
+            yield from yield_()
+            tr.t("d1 again")
+
+        def waits(seconds, name):
+            yield from delay(seconds)
+            tr.t(f"{name} at {m.now}")
+
+        s.launch(first)
+        m.post_delayed(10, lambda: tr.t(f"posted at {m.now}"))
+        s.launch(waits, 10, "d2")
+        s.launch(waits, 0, "zero")
+        s.launch(waits, -5, "negative")
+        tr.t("end")
+
+
+@scenario("main.delay_cancel_removes_message")
+def delay_cancel_removes_message(tr):
+    with with_main() as m:
+
+        def body():
+            try:
+                yield from delay(1000)
+            finally:
+                tr.t(f"finally at {m.now}")
+
+        j = CoroutineScope(m.immediate).launch(body)
+        tr.t(f"pending {m.pending}")
+        m.advance(5)
+        j.cancel()
+        tr.t(f"pending {m.pending}")
+        m.drain()
+        tr.t(f"clock {m.now}")
+
+
+@scenario("main.withcontext_immediate_in_immediate")
+def withcontext_immediate_in_immediate(tr):
+    with with_main() as m:
+
+        def body():
+            tr.t("a")
+            yield from with_context(m.main, lambda: tr.t(f"main {m.dispatches}"))
+            tr.t(f"b {m.dispatches}")
+            yield from with_context(Dispatchers.Unconfined, tr.t, "unc")
+            tr.t(f"c {m.dispatches}")
+
+        CoroutineScope(m.immediate).launch(body)
+        tr.t("end")
+
+
+@scenario("main.failing_sibling_immediate")
+def failing_sibling_immediate(tr):
+    def sibling():
+        try:
+            yield from await_cancellation()
+        finally:
+            tr.t("sibling finally")
+
+    def failing():
+        try:
+            yield from delay(10)
+            raise Boom()
+        finally:
+            tr.t("failing finally")
+
+    def parent():
+        launch(sibling)
+        launch(failing)
+        try:
+            yield from await_cancellation()
+        finally:
+            tr.t("parent finally")
+
+    with with_main() as m:
+        j = CoroutineScope(m.immediate + SupervisorJob() + tr.ceh()).launch(parent)
+        j.invoke_on_completion(lambda e: tr.t(f"parent complete {d(e)}"))
+
+
+@scenario("main.join_order")
+def join_order(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.main)
+
+        def work():
+            yield from delay(5)
+            tr.t("done")
+
+        j = s.launch(work)
+
+        def joiner(name):
+            yield from j.join()
+            tr.t(f"joiner {name}")
+
+        s.launch(joiner, "main")
+        s.launch(joiner, "imm", context=m.immediate)
+        j.invoke_on_completion(lambda _: tr.t("handler"))
+        s.launch(joiner, "unc", context=Dispatchers.Unconfined)
+
+
+@scenario("main.quit_while_suspended")
+def quit_while_suspended(tr):
+    m = install_main()
+    cd = CompletableDeferred()
+
+    def body():
+        try:
+            yield from cd.await_()
+            tr.t("never")
+        except CancellationException as e:
+            tr.t(f"resumed with {e.message} main {show(threading.current_thread() is m.thread)}")
+            raise
+
+    j = CoroutineScope(m.main + SupervisorJob() + tr.ceh()).launch(body)
+    m.run_current()
+    m.quit()
+    cd.complete(None)
+    run_blocking(j.join)
+    tr.t(st(j))
+
+
+@scenario("main.async_failure_awaited_on_immediate")
+def async_failure_awaited_on_immediate(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.immediate + SupervisorJob() + tr.ceh())
+
+        def fails():
+            yield from delay(5)
+            raise Boom("a")
+
+        a = s.async_(fails)
+
+        def catches():
+            try:
+                yield from a.await_()
+            except Boom as e:
+                tr.t(f"caught {d(e)} at {m.now}")
+
+        s.launch(catches)
+        s.launch(a.await_)
+
+
+@scenario("main.lazy_await_on_main")
+def lazy_await_on_main(tr):
+    with with_main() as m:
+
+        def lazy():
+            tr.t("lazy body")
+            return 5
+
+        async def body():
+            a = async_(lazy, start=CoroutineStart.LAZY)
+            tr.t("before")
+            tr.t(f"got {await a.await_()}")
+
+        CoroutineScope(m.main).launch(body)
+        m.post(lambda: tr.t("posted"))

@@ -189,3 +189,159 @@ def cancelled_caller_gets_scope_failure(tr):
     j = CoroutineScope(Dispatchers.Unconfined + SupervisorJob() + tr.ceh()).launch(caller)
     j.cancel("c")
     tr.t(chain(j.get_cancellation_exception()))
+
+
+# -- asked of the reference by us
+
+
+@scenario("unconfined.two_waiters_in_place_one_loop")
+def two_waiters_in_place_one_loop(tr):
+    cd = CompletableDeferred()
+
+    def waiter(name):
+        yield from cd.await_()
+        tr.t(name)
+        launch(tr.t, f"{name} child")
+        tr.t(f"{name} end")
+
+    GlobalScope.launch(waiter, "w1", context=Dispatchers.Unconfined)
+    GlobalScope.launch(waiter, "w2", context=Dispatchers.Unconfined)
+    tr.t("go")
+    cd.complete(1)
+    tr.t("end")
+
+
+@scenario("unconfined.resume_inside_loop_is_queued")
+def resume_inside_loop_is_queued(tr):
+    cd = CompletableDeferred()
+
+    def waiter():
+        yield from cd.await_()
+        tr.t("waiter")
+
+    def completer():
+        tr.t("before")
+        cd.complete(1)
+        tr.t("after")
+        yield from yield_()
+        tr.t("after yield")
+
+    GlobalScope.launch(waiter, context=Dispatchers.Unconfined)
+    GlobalScope.launch(completer, context=Dispatchers.Unconfined)
+    tr.t("end")
+
+
+@scenario("unconfined.yield_alone_is_noop")
+def yield_alone_is_noop(tr):
+    def body():
+        tr.t("a")
+        yield from yield_()
+        tr.t("b")
+
+    GlobalScope.launch(body, context=Dispatchers.Unconfined)
+    tr.t("end")
+
+
+@scenario("unconfined.yield_lets_queued_run")
+def yield_lets_queued_run(tr):
+    def first():
+        tr.t("c1")
+        yield from yield_()
+        tr.t("c1 b")
+
+    def body():
+        tr.t("a")
+        launch(first)
+        launch(tr.t, "c2")
+        tr.t("a2")
+        yield from yield_()
+        tr.t("a3")
+
+    GlobalScope.launch(body, context=Dispatchers.Unconfined)
+    tr.t("end")
+
+
+@scenario("unconfined.yield_in_cancelled")
+def yield_in_cancelled(tr):
+    def body():
+        current_job().cancel()
+        yield from tr.try_t("yield", yield_)
+
+    GlobalScope.launch(body, context=Dispatchers.Unconfined)
+    tr.t("end")
+
+
+@scenario("unconfined.withcontext_to_unconfined")
+def withcontext_to_unconfined(tr):
+    def inner():
+        tr.t("b")
+        launch(tr.t, "c")
+        tr.t("d")
+
+    def body():
+        tr.t("a")
+        yield from with_context(Dispatchers.Unconfined, inner)
+        tr.t("e")
+
+    run_blocking(body)
+
+
+@scenario("unconfined.async_await_nested")
+def async_await_nested(tr):
+    def first():
+        tr.t("async")
+        return 1
+
+    async def second():
+        tr.t("async b")
+        await yield_()
+        return 2
+
+    async def body():
+        a = async_(first)
+        tr.t("before")
+        tr.t(f"got {await a.await_()}")
+        b = async_(second)
+        tr.t(f"got {await b.await_()}")
+
+    GlobalScope.launch(body, context=Dispatchers.Unconfined)
+    tr.t("end")
+
+
+@scenario("unconfined.finally_order_on_cancel_of_parent")
+def finally_order_on_cancel_of_parent(tr):
+    def waiter(name):
+        try:
+            yield from await_cancellation()
+        finally:
+            tr.t(f"{name} finally")
+
+    def parent():
+        launch(waiter, "c1")
+        launch(waiter, "c2")
+        yield from waiter("p")
+
+    p = GlobalScope.launch(parent, context=Dispatchers.Unconfined)
+    tr.t("cancel")
+    p.cancel()
+    tr.t(f"end {st(p)}")
+
+
+@scenario("unconfined.failure_of_child_in_loop")
+def failure_of_child_in_loop(tr):
+    def child():
+        tr.t("c")
+        raise Boom()
+
+    def parent():
+        launch(child)
+        tr.t("p")
+        try:
+            yield from yield_()
+            tr.t("p2")
+        except CancellationException as e:
+            tr.t(f"p sees {chain(e)}")
+            raise
+
+    CoroutineScope(Dispatchers.Unconfined + SupervisorJob() + tr.ceh()).launch(parent)
+    tr.t("end")
