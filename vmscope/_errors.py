@@ -87,7 +87,7 @@ class IllegalStateError(RuntimeError):
 
 
 class MissingMainError(IllegalStateError):
-    """Dispatchers.Main was used while there is no main thread; the call that used it raises this, no handler is told."""
+    """Dispatchers.Main was used while there is no main thread: raised by the call that used it, told to no handler."""
 
     __module__ = "vmscope"
 
@@ -111,7 +111,7 @@ class RejectedExecutionError(RuntimeError):
 
 
 class VmScopeWarning(RuntimeWarning):
-    """Something that is allowed and is nearly always a slip: a suspending call that nobody awaits, a swallowed cancellation."""
+    """Something that is allowed and nearly always a slip, as a suspending call that nobody awaits."""
 
     __module__ = "vmscope"
 
@@ -129,7 +129,7 @@ def suppressed_of(exception: BaseException) -> tuple[BaseException, ...]:
 
 
 def call_quietly(report: Callable[[BaseException], object], function: Callable[..., object], *args: object) -> None:
-    """Call `function`; hand what it raises to `report`. For callbacks whose failure must not stop the ones after them."""
+    """Call `function`; hand what it raises to `report`. For callbacks that must not stop the ones after them."""
     try:
         function(*args)
     except BaseException as failure:  # noqa: BLE001  (whatever it is, the next callback still has to run)

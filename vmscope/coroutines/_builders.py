@@ -7,7 +7,7 @@ Counterpart: kotlinx.coroutines.Builders, Await, NonCancellable's uses.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, overload
+from typing import Any, TypeVar, TypeVarTuple, cast, overload
 
 from .._errors import CancellationException, IllegalStateError
 from .._primitives import current_thread, get_ident
@@ -31,9 +31,6 @@ from ._pool import IO, Default
 from ._scope import CoroutineStart, launch_in
 from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, ReadyBlock, Suspending, call, check_block
 from ._time import checked_seconds, with_timeout_or_none
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -336,7 +333,7 @@ class _AwaitAll(Continuation[None]):
 
 
 class BlockingLoop(CoroutineDispatcher):
-    """The private loop of a run_blocking: its coroutines run on the thread that waits, and on Default once that is gone.
+    """The private loop of a run_blocking: its coroutines run on the thread that waits, once that is gone on Default.
 
     Kotlin: BlockingEventLoop.
     """
@@ -526,8 +523,8 @@ def run_blocking_io(function: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel:
 
     Args:
         function: Called with `args`. It may ask `is_active()` or `ensure_active()` whether it is still wanted.
-        abandon_on_cancel: When the caller is cancelled, do not wait for the function; what it returns is dropped, what it
-            raises is reported. By default the caller waits: no thread can be interrupted.
+        abandon_on_cancel: When the caller is cancelled, do not wait for the function; what it returns is dropped, what
+            it raises is reported. By default the caller waits: no thread can be interrupted.
 
     Raises:
         BaseException: What the function raised.
@@ -555,7 +552,7 @@ def _abandonable(function: Callable[..., Any], args: tuple[Any, ...]) -> Generat
 
 
 def check_cancelled() -> None:
-    """In a blocking function that runs for a coroutine: raise the cancellation, if that was cancelled. See `ensure_active`."""
+    """In a blocking function that runs for a coroutine: raise its cancellation, if there is one. As `ensure_active`."""
     job = running_job()
     if job is not None:
         job.ensure_active()

@@ -165,7 +165,7 @@ class Coroutine(Job):
     # -- resumption: from any thread, by whoever owns the coroutine
 
     def _resume(self, value: object, error: BaseException | None, mode: int, cont: Any) -> None:
-        """Go on with `value` or `error`, on the dispatcher. Nobody may touch the coroutine after this but its new owner."""
+        """Go on with `value` or `error`, on the dispatcher. After this only the new owner may touch the coroutine."""
         self._owe(value, error, mode, cont)
         dispatcher = self._dispatcher
         try:
@@ -196,7 +196,7 @@ class Coroutine(Job):
         self._due = True
 
     def _start_failed(self, fault: BaseException) -> None:
-        """The dispatcher refused the first step: a dispatcher that was closed cancels it; a fault fails it, and is raised."""
+        """The dispatcher refused the first step: one that was closed cancels it; a fault fails it, and is raised."""
         if isinstance(fault, RejectedExecutionError):
             self.rejected()
             return
@@ -484,8 +484,8 @@ def _foreign(wait: object, missing: AttributeError) -> BaseException:
         )
     kind = type(wait)
     return TypeError(
-        f"a coroutine of vmscope waited for {wait!r}, of {kind.__module__}: what another library awaits cannot be awaited here. "
-        "Use delay() for sleep(), with_context(Dispatchers.IO, ...) for a blocking call, "
+        f"a coroutine of vmscope waited for {wait!r}, of {kind.__module__}: what another library awaits cannot be "
+        "awaited here. Use delay() for sleep(), with_context(Dispatchers.IO, ...) for a blocking call, "
         "suspend_cancellable_coroutine() for a callback"
     )
 

@@ -127,7 +127,7 @@ class CoroutineDispatcher(ContextElement):
         return self.is_dispatch_needed(coroutine.coroutine_context)
 
     def _dispatch(self, coroutine: Any) -> None:
-        """Queue `coroutine.run()`. Dispatchers of the package take the coroutine itself; others what can run only once."""
+        """Queue `coroutine.run()`. Dispatchers of the package take the coroutine itself, others what runs only once."""
         self.dispatch(coroutine.coroutine_context, Once(coroutine))
 
     def _dispatch_yield(self, coroutine: Any) -> bool:

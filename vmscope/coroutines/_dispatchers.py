@@ -196,7 +196,7 @@ def main_thread(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def worker_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Mark a function that must not run on the main thread, because it blocks: called there it raises IllegalStateError.
+    """Mark a function that must not run on the main thread, for it blocks: called there it raises IllegalStateError.
 
     Android: @WorkerThread.
     """

@@ -1,7 +1,7 @@
 """Where a failure goes that nobody rethrows: the context's handler, the global ones, then the thread's hook.
 
 Counterpart: kotlinx.coroutines.CoroutineExceptionHandler and handleCoroutineException.
-Locks: none; the tuple of global handlers is replaced as a whole under `_guard`, so a reader sees the old one or the new.
+Locks: none but `_guard`, under which the tuple of global handlers is replaced: a reader sees the old one or the new.
 """
 
 from __future__ import annotations

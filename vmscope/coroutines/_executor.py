@@ -1,6 +1,6 @@
 """Executors as dispatchers, dispatchers as executors, and threads of one's own.
 
-Loaded where one of these is asked for, because `concurrent.futures` is slow to import and most programs need none of it.
+Loaded where one of these is asked for: `concurrent.futures` is slow to import, and most programs need none of it.
 Counterpart: kotlinx.coroutines.asCoroutineDispatcher, asExecutor, newSingleThreadContext.
 """
 

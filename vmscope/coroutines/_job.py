@@ -353,7 +353,7 @@ class Job(ContextElement):
             return _STARTED
 
     def _end_body(self, value: Any, error: BaseException | None) -> bool | None:
-        """The body is over: with `error`, or with `value`. True: final now; False: waits for children; None: had ended."""
+        """The body is over, with `error` or `value`. True: final now; False: waits for children; None: had ended."""
         with self._lock:
             state = self._state
             if state >= COMPLETED or state in (COMPLETING, FINISHING, SEALED):
@@ -412,7 +412,7 @@ class Job(ContextElement):
         return nodes
 
     def _seal(self) -> list[Node]:
-        """Decide which exception it ended with, tell it upwards or to the handler, then be final. Says who is to be told."""
+        """Decide what it ended with, tell it upwards or to the handler, then be final. Says who is to be told."""
         with self._lock:
             assert self._state == SEALED and self._cause is not None
             exceptions = [self._cause, *(self._others or ())]
@@ -686,7 +686,7 @@ class _Visit:
 
 
 def _cascade(job: Job, cause: BaseException, ends: bool) -> None:
-    """Depth first: handlers and children of a job in the order they came, then its parent (for a failure), then its end."""
+    """Depth first: handlers and children in the order they came, then the parent (for a failure), then the end."""
     raised: list[BaseException] = []
     stack = [_Visit(job, cause, ends)]
     while stack:
@@ -745,7 +745,7 @@ def complete_tree(job: Job) -> bool:
 
 
 def _announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
-    """Tell those who wait for `job`, and go on with the parents that it was the last child of. False: it has not ended."""
+    """Tell those who wait for `job`, then go on with parents that it was the last child of. False: it has not ended."""
     if state == SEALED:
         nodes = job._seal()
     elif state != COMPLETED:

@@ -213,8 +213,8 @@ class MainDispatcher(LooperDispatcher):
 
 def _missing() -> MissingMainError:
     return MissingMainError(
-        "Dispatchers.Main was used, and there is no main looper: call Looper.prepare_main() on the thread that is to be "
-        "the main one, or run the program with run_main(...); in a test, set one"
+        "Dispatchers.Main was used, and there is no main looper: call Looper.prepare_main() on the thread that is to "
+        "be the main one, or run the program with run_main(...); in a test, set one"
     )
 
 

@@ -1,4 +1,4 @@
-"""CoroutineScope: where coroutines are launched, and whose job they belong to; `coroutine_scope` and `supervisor_scope`.
+"""CoroutineScope: where coroutines are launched, and whose job they belong to; `coroutine_scope` and its twin.
 
 `CoroutineScope.launch` with the completion in `Coroutine._finish` is one of the three hot paths.
 Locks: none of its own.
@@ -135,7 +135,8 @@ class CoroutineScope:
     @overload
     def launch(
         self, block: ReadyBlock[object], *,
-        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
     ) -> Job: ...  # fmt: skip
     def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
         self, block: Callable[[*Ts], Any] | ReadyBlock[Any],
@@ -166,22 +167,26 @@ class CoroutineScope:
     @overload
     def async_(
         self, block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts,
-        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     @overload
     def async_(
         self, block: Callable[[*Ts], Awaitable[T]], *args: *Ts,
-        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     @overload
     def async_(
         self, block: Callable[[*Ts], T], *args: *Ts,
-        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     @overload
     def async_(
         self, block: ReadyBlock[T], *,
-        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT, name: str | None = None,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
     ) -> Deferred[T]: ...  # fmt: skip
     def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
         self, block: Callable[[*Ts], Any] | ReadyBlock[Any],
@@ -332,7 +337,7 @@ GlobalScope: CoroutineScope = _GlobalScope()
 
 
 class ScopeBlock(Call[T]):
-    """`coroutine_scope(...)`: with a block a suspending call, without one an `async with` block that gives the scope."""
+    """`coroutine_scope(...)`: with a block a suspending call, without one an `async with` that gives the scope."""
 
     __slots__ = ("_coroutine", "_frame", "_outer")
 

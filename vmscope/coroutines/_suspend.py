@@ -324,7 +324,7 @@ class CancellableContinuation(Continuation[T]):
 
         Args:
             value: What the suspending call gives.
-            on_cancellation: Called with `value`, once, where it can not be delivered because the coroutine was cancelled.
+            on_cancellation: Called with `value`, once, where a cancellation keeps it from being delivered.
 
         Raises:
             IllegalStateError: It was resumed before. After a cancellation the first resume is ignored.
@@ -364,7 +364,7 @@ class CancellableContinuation(Continuation[T]):
         return self._cancel(cause, cause)
 
     def invoke_on_cancellation(self, handler: Callable[[BaseException | None], object]) -> None:
-        """Have `handler(cause)` called when the wait is cancelled: once, on the cancelling thread; at once where it was.
+        """Have `handler(cause)` called when the wait is cancelled: once, on the cancelling thread; now where it was.
 
         `cause` is None after `cancel()` without one. What the handler raises is reported and changes nothing.
 
@@ -376,7 +376,8 @@ class CancellableContinuation(Continuation[T]):
         with self._lock():
             if self._handler is not None:
                 raise IllegalStateError(
-                    f"It's prohibited to register multiple handlers, tried to register {handler!r}, already has {self._handler!r}"
+                    f"It's prohibited to register multiple handlers, tried to register {handler!r}, "
+                    f"already has {self._handler!r}"
                 )
             self._handler = handler
             if self._phase < CANCELLED_PHASE:

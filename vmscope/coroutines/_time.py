@@ -153,8 +153,7 @@ def await_cancellation() -> Suspending[None]:
 
     Kotlin: awaitCancellation.
     """
-    wait = _Delay(inf)
-    return wait
+    return _Delay(inf)
 
 
 def _timed_out_immediately() -> TimeoutError:
