@@ -1,7 +1,7 @@
 """Enter a race's window on purpose: run something when a thread is about to execute a marked line.
 
 No stress run meets a window of two lines often: 3.11 changes threads at calls and jumps only, and what it hides for
-millions of rounds another version shows. A mark is a comment in the source, `# S1 announce`; its first word is the name.
+millions of rounds another version shows. A mark is a comment in the source, `# S1 announce`: its first word.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def line_of(function: Callable[..., Any], mark: str) -> int:
@@ -24,7 +26,9 @@ def line_of(function: Callable[..., Any], mark: str) -> int:
 
 
 @contextmanager
-def before(function: Callable[..., Any], mark: str, action: Callable[[], object], *, here: bool = False) -> Iterator[list[int]]:
+def before(
+    function: Callable[..., Any], mark: str, action: Callable[[], object], *, here: bool = False
+) -> Iterator[list[int]]:
     """While the block runs, run `action` once, before the marked line is executed.
 
     By any thread that starts inside the block, and by this one with `here`. The action runs in a thread of its own and

@@ -1,4 +1,4 @@
-"""What a process does to loopers: signals, finalizers, Ctrl-C, fork, exit. Each in a process of its own where it must be."""
+"""What a process does to loopers: signals, finalizers, Ctrl-C, fork, exit; in a process of its own where it must be."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def test_ctrl_c_ends_an_idle_main_loop_in_order():
         try:
             Looper.loop()
         except KeyboardInterrupt:
-            print("interrupted", Handler(looper).post(print), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+            restored = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            print("interrupted", Handler(looper).post(print), restored)
     """)
 
     assert (code, out) == (0, "rejected\ninterrupted False True\n"), err

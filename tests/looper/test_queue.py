@@ -278,7 +278,7 @@ def test_a_queue_is_run_by_one_thread_at_a_time(queue):
     refused = []
 
     def intrude() -> None:
-        with pytest.raises(IllegalStateError, match="runs it already"):
+        with pytest.raises(IllegalStateError, match="does already; put to it instead"):
             queue.run_due()
         refused.append(True)
 

@@ -156,7 +156,8 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_pending_is_known(self) -> None:
         pending = [item.name for item in self.queue._snapshot() if isinstance(item, Note)]
-        model = [note.name for _, _, note in sorted(self.waiting, key=lambda entry: entry[:2]) if isinstance(note, Note)]
+        in_order = sorted(self.waiting, key=lambda entry: entry[:2])
+        model = [note.name for _, _, note in in_order if isinstance(note, Note)]
         assert pending == model
 
     @invariant()

@@ -11,7 +11,8 @@ from vmscope.looper import Handler, Looper, MessageQueue
 
 from .notes import AsyncNote, Note, VirtualClock
 
-ASLEEP = [(MessageQueue._sleep, "S1"), (MessageQueue._sleep, "S2"), (MessageQueue._rest, "S3"), (MessageQueue._sleep, "S4")]
+SLEEP = MessageQueue._sleep
+ASLEEP = [(SLEEP, "S1"), (SLEEP, "S2"), (MessageQueue._rest, "S3"), (SLEEP, "S4")]
 NAMES = [mark for _, mark in ASLEEP]
 PUTS = {
     "put": lambda queue, note: queue.put(note),

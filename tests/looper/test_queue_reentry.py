@@ -10,14 +10,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from vmscope.looper import MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
 
 CODES = {
     member.__code__

@@ -18,10 +18,10 @@ from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, needed
 from ._dispatcher import here
 from ._exceptions import handle_coroutine_exception
 from ._job import ACTIVE, COMPLETED, Job, cancel_tree
-from ._suspend import RETURNING, SUSPENDED, Suspension, iterate
+from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate
 
 if TYPE_CHECKING:
-    from ._context import CoroutineContext, ThreadContextElement
+    from ._context import CoroutineContext, CoroutineName, ThreadContextElement
 
 
 class ScopeCoroutine(Job):
@@ -45,6 +45,13 @@ class ScopeCoroutine(Job):
     def coroutine_context(self) -> CoroutineContext:
         """The context inside the block."""
         return self._env.of(self)
+
+    def _title(self) -> str:
+        name = self._env.context.get(CoroutineName)
+        outer = getattr(self._parent, "_env", None)
+        if name is None or (outer is not None and outer.context.get(CoroutineName) == name):
+            return type(self).__name__
+        return f"{type(self).__name__} {name.name!r}"
 
     def _handler_failed(self, error: BaseException) -> None:
         handle_coroutine_exception(self.coroutine_context, error)
@@ -220,11 +227,19 @@ def run_block(
         if body is not None:
             value = yield from body
     except GeneratorExit:  # the generator is closed, not the block cancelled: nothing may be awaited any more
-        cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
+        close_frame(frame)
         raise
     except BaseException as raised:  # noqa: BLE001  (whatever ends the block is its outcome)
         return None, raised
     return value, None
+
+
+def close_frame(frame: ScopeCoroutine) -> None:
+    """The generator is being closed, because nobody refers to it any more: end what was launched in the block."""
+    waiter = frame._waiter
+    if waiter is not None and waiter._claim(CANCELLED_PHASE):  # or the cancellation would resume the closing generator
+        waiter._take_back(CancellationException("the coroutine was closed", job=frame))
+    cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
 
 
 def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, straight: bool) -> Any:

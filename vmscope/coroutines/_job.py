@@ -417,7 +417,6 @@ class Job(ContextElement):
             assert self._state == SEALED and self._cause is not None
             exceptions = [self._cause, *(self._others or ())]
             final = _final_cause(exceptions)
-            self._cause = final
             self._others = None
         seen = {id(final)}
         for other in exceptions:
@@ -431,6 +430,7 @@ class Job(ContextElement):
                 final.__traceback__
             )  # where it was raised: each rethrow starts from here and adds no lines for ever
             nodes = self._leave_locked()
+            self._cause = final  # not before: until here those who ask are told the first one, as in Kotlin
             self._state = CANCELLED
         return nodes
 

@@ -22,8 +22,8 @@ from ._coroutine import (
     running_job,
 )
 from ._dispatcher import drain_in_place, here
-from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, in_frame, make_frame, new_frame
-from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancel_tree, cancellation
+from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, close_frame, in_frame, make_frame, new_frame
+from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancellation
 from ._main import Main
 from ._suspend import ATOMIC, Call, ReadyBlock, Suspending, call, check_block
 
@@ -365,7 +365,7 @@ class ScopeBlock(Call[T]):
         frame, coroutine = self._frame, self._coroutine
         coroutine._frame = self._outer
         if isinstance(error, GeneratorExit):
-            cancel_tree(frame, CancellationException("the coroutine was closed", job=frame))
+            close_frame(frame)
             return None
         if not frame._end_body(None, error):
             await FrameWait(frame)

@@ -22,7 +22,7 @@ Counterpart: kotlinx.coroutines.CancellableContinuationImpl.
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine as AnyCoroutine, Generator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast
 from warnings import warn
 
@@ -38,7 +38,7 @@ T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
 
 #: A block that is made already: it takes no arguments, and runs once.
-ReadyBlock: TypeAlias = Generator[Any, Any, T] | types.CoroutineType[Any, Any, T]
+ReadyBlock: TypeAlias = Generator[Any, Any, T] | AnyCoroutine[Any, Any, T]
 
 UNDECIDED, SUSPENDED_PHASE, RESUMED, CANCELLED_PHASE, IGNORED = range(5)
 

@@ -147,6 +147,8 @@ def describe(job: Job) -> str:
             parts.append(f"suspended in {info.waits_in}{where}")
         else:
             parts.append(info.state)
+            if info.state == "running" and isinstance(job, Coroutine) and job._dispatcher is not job._env.dispatcher:
+                parts[-1] += f" on {job._dispatcher!r}"
     return ", ".join(parts)
 
 

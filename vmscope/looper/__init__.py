@@ -9,6 +9,6 @@ from ._queue import MessageQueue
 from ._test_looper import TestLooperManager
 
 __all__ = (
-    "EVENT_ERROR", "EVENT_INPUT", "EVENT_OUTPUT", "Handler", "HandlerThread", "Looper", "LooperObserver", "Message", "MessageQueue",
-    "TestLooperManager",
+    "EVENT_ERROR", "EVENT_INPUT", "EVENT_OUTPUT", "Handler", "HandlerThread", "Looper", "LooperObserver", "Message",
+    "MessageQueue", "TestLooperManager",
 )  # fmt: skip

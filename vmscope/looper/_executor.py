@@ -1,4 +1,4 @@
-"""A handler seen as an executor of the standard library. Loaded by `Handler.as_executor` only: it imports concurrent.futures.
+"""A handler seen as an executor of the standard library. Loaded by `as_executor` only: it imports concurrent.futures.
 
 Counterpart: android.os.HandlerExecutor.
 """

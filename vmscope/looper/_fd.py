@@ -56,7 +56,7 @@ class FdPoller:
         if number < 0:
             raise ValueError(f"listen to {fd!r}: it is closed, or no descriptor")
         if events & ~(EVENT_INPUT | EVENT_OUTPUT | EVENT_ERROR):
-            raise ValueError(f"listen to {fd!r} for {events!r}: only EVENT_INPUT, EVENT_OUTPUT and EVENT_ERROR make sense")
+            raise ValueError(f"listen to {fd!r} for {events!r}: only EVENT_INPUT, EVENT_OUTPUT, EVENT_ERROR make sense")
         with self._lock:
             if events:
                 self._wanted[number] = (events, listener, fd)
@@ -66,8 +66,7 @@ class FdPoller:
 
     def forget(self, fd: Any) -> None:
         with self._lock:
-            numbers = [fd] if isinstance(fd, int) else [known for known, entry in self._wanted.items() if entry[2] is fd]
-            for number in numbers:
+            for number in [known for known, entry in self._wanted.items() if known == fd or entry[2] is fd]:
                 self._wanted.pop(number, None)
             self._stale = True
 
@@ -93,7 +92,7 @@ class FdPoller:
                 continue
             try:
                 answer = listener(fd, events)
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001  (reported; a KeyboardInterrupt goes on)
                 report_uncaught(failure)
                 answer = 0
             if answer is not None and answer != wanted:

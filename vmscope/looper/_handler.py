@@ -91,7 +91,10 @@ class Handler:
         """Take a message that has no callback of its own. For subclasses; does nothing here."""
 
     def dispatch_message(self, message: Message) -> None:
-        """Give the message to its own callback; else to the handler's, and if that is not content, to `handle_message`."""
+        """Give the message to its own callback; else to the handler's, and if that is not content, to `handle_message`.
+
+        A subclass that has its own sees posted callables, too.
+        """
         if message.callback is not None:
             message.callback()
         elif self._callback is None or not self._callback(message):
@@ -347,16 +350,16 @@ class Handler:
         if not self.post(waited):
             raise RejectedExecutionError(f"call {fn!r} on {self.looper!r}: it has quit")
         if waited.wait(seconds) is None:
-            self._remove(lambda message: message.callback is waited)
+            self.remove_callbacks(waited)
             raise TimeoutError(f"call {fn!r} on {self.looper!r}: no answer within {timeout} seconds")
         if not waited.done:
-            raise RejectedExecutionError(f"call {fn!r} on {self.looper!r}: it quit before the call, or the call was removed")
-        try:
-            if waited.error is not None:
-                raise waited.error
+            raise RejectedExecutionError(f"call {fn!r} on {self.looper!r}: it quit before, or the call was removed")
+        if waited.error is None:
             return waited.value  # type: ignore[no-any-return]
+        try:
+            raise waited.error
         finally:
-            del waited  # its error's traceback holds this frame, which would hold it
+            del waited  # the error's traceback holds this frame, which would hold the error
 
     def as_executor(self) -> Executor:
         """Return an executor of `concurrent.futures` that runs what is submitted on the looper's thread.
@@ -423,7 +426,7 @@ def _says(message: Message, what: int) -> bool:
 
 
 def _not_callable(verb: str, fn: object, handler: Handler) -> TypeError:
-    return TypeError(f"{verb} {fn!r} to {handler!r}: it cannot be called; give the function, not the result of calling it")
+    return TypeError(f"{verb} {fn!r} to {handler!r}: it cannot be called; give the function, not the result of a call")
 
 
 def _seconds(name: str, value: object) -> float:

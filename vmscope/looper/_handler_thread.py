@@ -128,7 +128,7 @@ def _quit_all() -> None:
     deadline = monotonic() + EXIT_PATIENCE
     threads = [thread for thread in list(_running) if thread.is_alive()]
     for thread in threads:
-        thread.quit()
+        thread.quit_safely()
     for thread in threads:
         if thread is not current_thread():
             thread.join(max(0.0, deadline - monotonic()))

@@ -40,6 +40,17 @@ class LooperObserver(Protocol):
         """`message` has raised; called before anybody else hears of it."""
 
 
+class _of_class_or_own:  # noqa: N801  (a decorator)
+    """A method for `Looper.loop()`, Android's spelling, which also notices `other.loop()` and can refuse it."""
+
+    def __init__(self, function: Callable[[Looper | None], None]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, looper: Looper | None, owner: type[Looper]) -> Callable[[], None]:
+        return lambda: self._function(looper)
+
+
 class _Local(ThreadLocal):
     looper: Looper | None = None
 
@@ -56,7 +67,7 @@ class Looper:
     Attributes:
         queue: What it runs.
         thread: Whose it is.
-        exception: What ended it, where a KeyboardInterrupt or SystemExit did.
+        exception: What ended it, where it did not quit of its own accord.
         on_uncaught: Called as `on_uncaught(message, exception)` on the looper's thread when a message raised. True:
             seen to, the loop goes on. False, or an exception of its own: the loop stops in order and raises. None:
             the failure is reported to `threading.excepthook` and the loop goes on.
@@ -149,18 +160,19 @@ class Looper:
 
     def is_current_thread(self) -> bool:
         """Whether the caller runs on the looper's thread. Threads: any."""
-        return self._ident == get_ident()
+        # the second look is for the number alone: a thread that has ended leaves it to another one
+        return self._ident == get_ident() and self.thread is current_thread()
 
     # ---- running
 
-    @staticmethod
-    def loop() -> None:
-        """Run this thread's looper until it quits.
+    @_of_class_or_own
+    def loop(asked: Looper | None) -> None:  # noqa: N805  (None: it was called on the class)
+        """Run this thread's looper until it quits: `Looper.loop()`.
 
         Called again out of a message, it warns and runs a loop inside the loop; a quit ends both.
 
         Raises:
-            IllegalStateError: The thread has no looper.
+            IllegalStateError: The thread has no looper; or it is called on the looper of another thread.
             KeyboardInterrupt: Ctrl-C, on the main thread: between two messages, so that none is cut in half. A second
                 one strikes at once. What is left in the queue has been rejected.
             BaseException: What a message raised, where `on_uncaught` refused to see to it.
@@ -169,15 +181,22 @@ class Looper:
         """
         looper = _local.looper
         if looper is None:
-            raise IllegalStateError(f"loop() on {current_thread().name!r}, which has no looper: call Looper.prepare() first")
+            here = current_thread().name
+            raise IllegalStateError(f"loop() on {here!r}, which has no looper: call Looper.prepare() first")
+        if asked is not None and asked is not looper:
+            here = current_thread().name
+            raise IllegalStateError(f"loop() of {asked!r} on {here!r}, whose looper is {looper!r}: post to it instead")
         if looper._looping:
             _log().warning("loop() inside a message of %r: a loop in the loop; return to the outer one instead", looper)
             looper.queue.run_until()
             return
         try:
             looper.run_until()
+        except BaseException as error:
+            looper.exception = error
+            raise
         finally:
-            looper.queue.quit()
+            looper.queue.close()
 
     def run_until(self, done: Callable[[], object] | None = None) -> None:
         """Run as `loop` does until `done()` is true or the looper quits; unlike there it has not quit after the former.
@@ -194,6 +213,8 @@ class Looper:
         finally:
             self._looping = False
             restore()
+        if self.queue.take_interrupt():  # it came with the last message
+            raise KeyboardInterrupt
 
     @property
     def is_running(self) -> bool:

@@ -48,7 +48,8 @@ class Message:
     """
 
     __slots__ = (
-        "_data", "_in_use", "_removed", "arg1", "arg2", "asynchronous", "callback", "obj", "reply_to", "target", "what", "when",
+        "_data", "_in_use", "_removed", "arg1", "arg2", "asynchronous", "callback", "obj", "reply_to", "target", "what",
+        "when",
     )  # fmt: skip
 
     def __init__(

@@ -8,7 +8,7 @@ callback. What stands in the queue is any object that can `run()`; nothing is wr
                                          ^  '-> _aside    (what a barrier holds back, in order)
                                          '-------'
 Invariants
-    I1  Items leave by (when, order of putting); what is put in front leaves first, the latest of them before the others.
+    I1  Items leave by (when, order of putting); what is put in front leaves first, and of that the latest.
     I2  Once a put has returned, the consumer's next look sees the item, asleep or not.
     I3  A put that answered True has its item run or rejected, once; one that answered False has neither.
     I4  An entry (when, seq, item) is alive while `item.when` is that very float: each stay in the queue has a float of
@@ -42,6 +42,7 @@ from .._primitives import (
     after_fork,
     current_thread,
     get_ident,
+    main_thread,
     report_uncaught,
 )
 from ._fd import FdPoller
@@ -77,8 +78,9 @@ _SMALL = 64
 # With descriptors to watch, a busy queue looks at them once in so many items.
 _FD_EVERY = 16
 
-# Before 3.14 a wait on Windows does not see Ctrl-C (gh-125541): the main thread wakes this often to look.
-_CTRL_C_SLICE = 0.25 if sys.platform == "win32" and sys.version_info < (3, 14) else inf
+# Before 3.14 a wait on Windows does not see Ctrl-C (gh-125541): there the main thread wakes now and then to look.
+_DEAF = sys.platform == "win32" and sys.version_info < (3, 14)
+_DEAF_WAIT = 0.25
 
 
 class _Barrier:
@@ -122,8 +124,8 @@ class MessageQueue:
     __slots__ = (
         "__weakref__", "_aside", "_asleep", "_attention", "_barrier", "_barriers", "_bell", "_dead",
         "_depth", "_doomed", "_fd_turn", "_fds", "_going", "_heap", "_horizon", "_host", "_idle_handlers", "_inbox",
-        "_interrupted", "_limit", "_lock", "_now", "_on_uncaught", "_owner", "_quitting", "_seq", "_sleep_until",
-        "_taking", "_timed", "_tokens", "_watch", "clock",
+        "_interrupted", "_limit", "_lock", "_now", "_on_uncaught", "_owner", "_quitting", "_rested", "_seq",
+        "_sleep_until", "_taking", "_timed", "_tokens", "_watch", "clock",
     )  # fmt: skip
 
     def __init__(self, clock: Clock = uptime) -> None:
@@ -155,6 +157,7 @@ class MessageQueue:
         self._barriers: dict[int, _Barrier] = {}
         self._tokens = count(1)
         self._idle_handlers: tuple[Callable[[], object], ...] = ()
+        self._rested = False  # the idle handlers have had their turn since the last item
         self._fds: FdPoller | None = None
         self._fd_turn = 0
         self._watch: Callable[[Any], None] | None = None
@@ -298,6 +301,11 @@ class MessageQueue:
         self._interrupted = True
         self.wake()
 
+    def take_interrupt(self) -> bool:
+        """Whether `interrupt` was called and nothing raised yet; that is done with then. The consumer."""
+        interrupted, self._interrupted = self._interrupted, False
+        return interrupted
+
     # ---- running: the consumer
 
     def run_until(self, done: Callable[[], object] | None = None) -> None:
@@ -312,17 +320,13 @@ class MessageQueue:
         """
         self._enter()
         try:
-            rested = False  # the idle handlers have had their turn since the last item
             while done is None or not done():
                 quitting = self._quitting  # asked before the drain, so that this one meets all that was put before
                 if self._drain(done):
-                    rested = False
+                    self._rested = False
                 elif quitting:
                     return
-                elif self._idle_handlers and not rested:
-                    rested = True
-                    self._run_idle_handlers()
-                else:
+                elif not self._be_idle():
                     self._sleep()
         finally:
             self._leave()
@@ -341,14 +345,14 @@ class MessageQueue:
         self._enter()
         try:
             self._asleep = _AWAKE
+            done = None
             if budget is not None:
                 clock, limit = self.clock, self.clock() + budget
-                self._drain(lambda: clock() >= limit)
-            else:
-                self._drain(None)
-                if self._idle_handlers and not self._quitting:
-                    self._run_idle_handlers()
-                    self._drain(None)
+                done = lambda: clock() >= limit  # noqa: E731
+            if self._drain(done):
+                self._rested = False
+            if not self._inbox and self.is_idle() and not self._quitting and self._be_idle():
+                self._drain(done)
         finally:
             self._leave()
         return self._announce_rest()
@@ -425,8 +429,7 @@ class MessageQueue:
             self._attention = False
             if FREE_THREADED:
                 timed.rotate(0)  # takes the deque's lock: see the comment at `put`
-            if self._interrupted:
-                self._interrupted = False
+            if self._interrupted and self.take_interrupt():
                 raise KeyboardInterrupt
             if not inbox:
                 self._now = self.clock()  # outside the lock: it may be a test's, with a lock of its own
@@ -438,8 +441,8 @@ class MessageQueue:
                 if heap and heap[0][2].when is not heap[0][0]:
                     self._first_in_heap_locked()
                 plain = not (self._quitting or self._watch or self._barrier or self._fds)
-                # From the look at an end of the queue to the pop there is no call, so no signal handler and no finalizer
-                # comes in between; what is popped is in `_taking` before (I5).
+                # From the look at an end of the queue to the pop there is no call, so no signal handler and no
+                # finalizer comes in between; what is popped is in `_taking` before (I5).
                 try:
                     first = inbox[0] if inbox else None
                 except IndexError:  # its putter, on another thread, took it back
@@ -456,7 +459,8 @@ class MessageQueue:
                             return None
                         self._taking = item
                         heappop(heap)
-                        if (self._barrier is None and item.__class__ is not _Barrier) or not self._held_locked(item, when, seq):
+                        plain = self._barrier is None and item.__class__ is not _Barrier
+                        if plain or not self._held_locked(item, when, seq):
                             item.when = when + 0.0  # taken: whatever entry of it is left is dead (I4)
                             return item
                         self._taking = None
@@ -500,8 +504,9 @@ class MessageQueue:
             seconds = self._rest()  # S2 then look
             seconds = min(seconds, until - monotonic()) if until != inf else seconds
             if seconds > 0:
+                longest = _DEAF_WAIT if _DEAF and current_thread() is main_thread() else LONGEST_WAIT
                 try:
-                    self._bell.get(True, min(seconds, LONGEST_WAIT, _CTRL_C_SLICE))  # S4 wait
+                    self._bell.get(True, min(seconds, longest))  # S4 wait
                 except Empty:
                     pass
         finally:
@@ -539,7 +544,7 @@ class MessageQueue:
             seconds = self._rest()
             if seconds == 0.0:
                 self._asleep = _AWAKE  # the caller knows
-        return None if seconds == inf or self._quitting and seconds > 0 else seconds
+        return None if seconds == inf or (self._quitting and seconds > 0) else seconds
 
     def set_host(self, wake: Callable[[], object] | None) -> None:
         """Call `wake()` instead of ringing the bell, wherever something is to be run and no loop of ours is running.
@@ -558,7 +563,7 @@ class MessageQueue:
         with self._lock:
             if self._depth and self._owner != here:
                 raise IllegalStateError(
-                    f"run {self!r} on {current_thread().name!r}: thread {self._owner} runs it already; put to it instead"
+                    f"run {self!r} on {current_thread().name!r}: thread {self._owner} does already; put to it instead"
                 )
             self._owner = here
             self._depth += 1
@@ -624,7 +629,7 @@ class MessageQueue:
                     except Exception as failure:  # noqa: BLE001  (whatever it is, the others must hear)
                         report_uncaught(failure)
                 break
-            except BaseException as failure:  # a Ctrl-C: the others must still hear
+            except BaseException as failure:  # noqa: BLE001  (a Ctrl-C: the others must still hear)
                 struck = failure
                 if first is not None and first is not item and first not in doomed.copy():
                     doomed.appendleft(first)
@@ -632,7 +637,7 @@ class MessageQueue:
             raise struck
 
     def _condemn_locked(self, limit: float) -> None:
-        """Move what is due later than `limit` to `_doomed`, in order. Each is there before it is gone elsewhere (I5)."""
+        """Move what is due later than `limit` to `_doomed`, in order, there before it is gone elsewhere (I5)."""
         pending = self._pending_locked()
         if self._going is not None:
             self._doomed.append(self._going)
@@ -663,7 +668,7 @@ class MessageQueue:
         self._quitting, self._limit, self._attention = True, -inf, True
         self._asleep = _AWAKE
         for left in (self._inbox, self._timed, self._heap, self._aside, self._doomed):
-            left.clear()  # type: ignore[attr-defined]
+            left.clear()
 
     # ---- barriers
 
@@ -698,7 +703,7 @@ class MessageQueue:
             barrier = self._barriers.pop(token, None)
             if barrier is None:
                 raise IllegalStateError(
-                    f"remove barrier {token!r} from {self!r}: never posted here, or removed already; each token is good once"
+                    f"remove barrier {token!r} from {self!r}: never posted here, or removed; each token is good once"
                 )
             barrier.removed = True
             blocking = self._barrier is barrier
@@ -762,21 +767,25 @@ class MessageQueue:
 
     def remove_idle_handler(self, handler: Callable[[], object]) -> None:
         """Take back an idle handler; without effect for one that is not there. Compares with `==`. Threads: any."""
-        known = self._idle_handlers
-        gone = [one for one in known if one == handler]
+        gone = next((one for one in self._idle_handlers if one == handler), None)  # == is not ours: no lock
         with self._lock:
-            self._idle_handlers = tuple(one for one in self._idle_handlers if not any(one is other for other in gone[:1]))
+            self._idle_handlers = tuple(one for one in self._idle_handlers if one is not gone)
 
-    def _run_idle_handlers(self) -> None:
+    def _be_idle(self) -> bool:
+        """Run the idle handlers, once until the next item has run. Whether there were any to run."""
+        if self._rested or not self._idle_handlers:
+            return False
+        self._rested = True
         for handler in self._idle_handlers:
             keep: object = False
             try:
                 keep = handler()
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001  (reported; a KeyboardInterrupt goes on)
                 report_uncaught(failure)
             if not keep:
                 with self._lock:
                     self._idle_handlers = tuple(one for one in self._idle_handlers if one is not handler)
+        return True
 
     def is_idle(self) -> bool:
         """Whether nothing is due now. Threads: any; racy by nature."""

@@ -47,7 +47,8 @@ class TestLooperManager:
         self._released = False
         if not looper.is_current_thread():
             holding: SimpleQueue[bool] = SimpleQueue()
-            if not Handler(looper, asynchronous=True).post_at_front_of_queue(_Hold(self._orders, holding)) or not holding.get():
+            hold = _Hold(self._orders, holding)
+            if not Handler.create_async(looper).post_at_front_of_queue(hold) or not holding.get():
                 raise IllegalStateError(f"take over {looper!r}: it has quit")
         _held.add(looper)
 
@@ -120,7 +121,7 @@ class _Hold:
             error: BaseException | None = None
             try:
                 item.run()
-            except BaseException as failure:
+            except BaseException as failure:  # noqa: BLE001  (the test raises it)
                 error = failure
             answer.put(error)
             order = item = error = None
