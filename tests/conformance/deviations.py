@@ -16,7 +16,20 @@ class Deviation(NamedTuple):
     trace: list[str]
 
 
-DEVIATIONS: dict[str, Deviation] = {}
+DEVIATIONS: dict[str, Deviation] = {
+    "job.context_without_job": Deviation(
+        "Python: no extension methods on a context stand for its job's; `context[Job]` is asked, and may be None",
+        ["true", "job !! AttributeError('NoneType' object has no attribute 'cancel')", "element null"],
+    ),
+    "delay.duration_rounding": Deviation(
+        "Python: seconds are floats everywhere (design, section 2); nothing is rounded up to whole milliseconds",
+        ["1e-06", "1e-06", "1.500001"],
+    ),
+    "vm.clear_twice": Deviation(
+        "deviation 12: a second `clear()` does nothing",
+        ["close r", "onCleared", "again"],
+    ),
+}
 
 #: Scenarios of the core groups that collect a flow or use a channel: their twins come with those rooms.
 WAITING: frozenset[str] = frozenset(
@@ -28,32 +41,5 @@ WAITING: frozenset[str] = frozenset(
         "main.state_update_from_dispatched_coroutine_in_place",
         "main.state_update_from_undispatched_coroutine_deferred",
         "main.channel_between_immediate",
-    }
-)
-
-DEVIATIONS.update(
-    {
-        "job.context_without_job": Deviation(
-            "Python: no extension methods on a context stand for its job's; `context[Job]` is asked, and may be None",
-            ["true", "job !! AttributeError('NoneType' object has no attribute 'cancel')", "element null"],
-        ),
-    }
-)
-
-DEVIATIONS.update(
-    {
-        "delay.duration_rounding": Deviation(
-            "Python: seconds are floats everywhere (design, section 2); nothing is rounded up to whole milliseconds",
-            ["1e-06", "1e-06", "1.500001"],
-        ),
-    }
-)
-
-DEVIATIONS.update(
-    {
-        "vm.clear_twice": Deviation(
-            "deviation 12: a second `clear()` does nothing",
-            ["close r", "onCleared", "again"],
-        ),
     }
 )

@@ -13,20 +13,8 @@ from typing import Any
 EXCEPTION_NAMES = {
     "IllegalStateError": "IllegalStateException",  # ours; Python's habit is ...Error
     "CompletionHandlerError": "CompletionHandlerException",  # ours; likewise
-    "RejectedExecutionError": "RejectedExecutionException",  # ours; likewise
-    "ValueError": "IllegalArgumentException",  # Python's name for a bad argument
     "RuntimeError": "RuntimeException",  # Python's name
-    "ZeroDivisionError": "ArithmeticException",  # Python's name
-    "IndexError": "IndexOutOfBoundsException",  # Python's name
     "NotImplementedError": "UnsupportedOperationException",  # Python's name
-    "KeyError": "NoSuchElementException",  # Python's name
-    "LookupError": "NoSuchElementException",  # Python's name
-    "NoSuchElementError": "NoSuchElementException",  # ours; Python's habit is ...Error
-    "ClosedSendChannelError": "ClosedSendChannelException",  # ours; likewise
-    "ClosedReceiveChannelError": "ClosedReceiveChannelException",  # ours; likewise
-    "AssertionError": "AssertionError",  # the same in both
-    "OSError": "IOException",  # Python's name
-    "KeyboardInterrupt": "InterruptedException",  # what interrupts a blocking call in Python
 }
 
 _JOB_CLASS = r"\w*(?:Coroutine|Frame|JobImpl|Job|Deferred|DeferredImpl)"

@@ -37,7 +37,7 @@ from ._dispatcher import CoroutineDispatcher, drain_in_place, here
 from ._exceptions import handle_coroutine_exception
 from ._job import ACTIVE, COMPLETED, COMPLETING, Job, NonCancellable, attach, cancel_tree
 from ._pool import IO, Default
-from ._suspend import ATOMIC, RETURNING, SUSPENDED, Suspending, Suspension, iterate
+from ._suspend import ATOMIC, LOADED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,7 +166,11 @@ class Coroutine(Job):
 
     def _resume(self, value: object, error: BaseException | None, mode: int, cont: Any) -> None:
         """Go on with `value` or `error`, on the dispatcher. After this only the new owner may touch the coroutine."""
-        self._owe(value, error, mode, cont)
+        if value is None and error is None and cont is None:
+            self._mode = mode
+            self._due = True
+        else:
+            self._owe(value, error, mode, cont)
         dispatcher = self._dispatcher
         try:
             if dispatcher._needs_dispatch(self):
@@ -191,7 +195,7 @@ class Coroutine(Job):
         """Note what the next step goes on with."""
         self._result = value
         self._error = error
-        self._mode = mode
+        self._mode = mode | LOADED
         self._cont = cont
         self._due = True
 
@@ -239,9 +243,12 @@ class Coroutine(Job):
         if self._generator is None:
             self._begin()
             return
-        value, error, cont = self._result, self._error, self._cont
-        self._result = self._error = self._cont = None
-        if self._mode:
+        mode = self._mode
+        value = error = cont = None
+        if mode >= LOADED:
+            value, error, cont = self._result, self._error, self._cont
+            self._result = self._error = self._cont = None
+        if mode != LOADED:  # LOADED alone is ATOMIC
             frame = self._frame
             if not ACTIVE <= frame._state <= COMPLETING:
                 if error is None:
@@ -260,9 +267,11 @@ class Coroutine(Job):
         if self._generator is None:
             self._begin()
             return
-        value, error = self._result, self._error
-        self._result = self._error = self._cont = None
-        if self._mode == RETURNING:
+        value = error = None
+        if self._mode >= LOADED:
+            value, error = self._result, self._error
+            self._result = self._error = self._cont = None
+        if self._mode & RETURNING:
             frame = self._frame
             if not ACTIVE <= frame._state <= COMPLETING:
                 error = frame.get_cancellation_exception()
@@ -272,7 +281,7 @@ class Coroutine(Job):
 
     def _begin(self) -> None:
         """Begin, unless it was cancelled before; an ATOMIC start begins all the same."""
-        if ACTIVE <= self._state <= COMPLETING or self._mode == ATOMIC:
+        if ACTIVE <= self._state <= COMPLETING or self._mode in (ATOMIC, ATOMIC | LOADED):
             self._start()
             return
         block, self._block, self._args = self._block, None, None

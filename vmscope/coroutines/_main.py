@@ -185,7 +185,11 @@ class MainDispatcher(LooperDispatcher):
             delegate = self._delegate()
             if delegate is not None:
                 return delegate._dispatch_yield(coroutine)
-        self._dispatch(coroutine)
+        looper = main_room._main
+        if looper is None:
+            raise _missing()
+        if not looper.queue.put(coroutine):
+            coroutine.rejected()
         return True
 
     def _timers(self) -> MessageQueue:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+_new = object.__new__
 
 
 def checked_seconds(seconds: object, where: str) -> float:
@@ -48,11 +49,6 @@ class _Delay(Continuation[None]):
     asynchronous = True
     _queue: MessageQueue
     when: float
-
-    def __init__(self, seconds: float) -> None:
-        self._begun = False
-        self._seconds = seconds
-        self.removed = False
 
     def _name(self) -> str:
         return "delay"
@@ -107,16 +103,17 @@ def delay(seconds: float) -> Suspending[None]:
     """
     if type(seconds) is not float or seconds != seconds:
         checked_seconds(seconds, "delay()")
-    return _Delay(seconds)
+    wait = _new(_Delay)
+    wait._begun = False
+    wait._seconds = seconds
+    wait.removed = False
+    return wait
 
 
 class _Yield(Suspension[None]):
     """The turn of `yield_`."""
 
     __slots__ = ()
-
-    def __init__(self) -> None:
-        self._begun = False
 
     def _name(self) -> str:
         return "yield_"
@@ -125,7 +122,8 @@ class _Yield(Suspension[None]):
         frame = coroutine._frame
         if not ACTIVE <= frame._state <= COMPLETING:
             frame.ensure_active()
-        coroutine._owe(None, None, CANCELLABLE, None)
+        coroutine._mode = CANCELLABLE
+        coroutine._due = True
         if coroutine._dispatcher._dispatch_yield(coroutine):
             return SUSPENDED
         coroutine._due = False
@@ -142,7 +140,9 @@ def yield_() -> Suspending[None]:
     Cancellation: prompt. Threads: called in a coroutine.
     Kotlin: yield.
     """
-    return _Yield()
+    turn = _new(_Yield)  # without the call of an __init__: 0.08 us of 0.5 (3.11)
+    turn._begun = False
+    return turn
 
 
 def await_cancellation() -> Suspending[None]:
@@ -153,7 +153,7 @@ def await_cancellation() -> Suspending[None]:
 
     Kotlin: awaitCancellation.
     """
-    return _Delay(inf)
+    return delay(inf)
 
 
 def _timed_out_immediately() -> TimeoutError:

@@ -840,3 +840,143 @@ def inherit_and_override(tr):
 
     with with_main() as m:
         CoroutineScope(m.main + CoroutineName("s")).launch(main)
+
+
+@scenario("deferred.lazy_in_place_cancels_who_awaits")
+def lazy_in_place_cancels_who_awaits(tr):
+    p = CoroutineScope(Dispatchers.Unconfined + Job())
+
+    def lazy():
+        p.cancel("c")
+        tr.t("body")
+        return 5
+
+    a = CoroutineScope(Dispatchers.Unconfined).async_(lazy, start=CoroutineStart.LAZY)
+
+    def waiter():
+        yield from tr.try_t("await", a.await_)
+
+    p.launch(waiter, start=CoroutineStart.UNDISPATCHED)
+    tr.t(st(a))
+
+
+@scenario("withcontext.failure_back_in_place_holds_loop")
+def failure_back_in_place_holds_loop(tr):
+    with with_main() as m:
+        s = CoroutineScope(Dispatchers.Unconfined + SupervisorJob())
+        cd = CompletableDeferred()
+
+        def waiter():
+            yield from cd.await_()
+            tr.t("waiter")
+
+        def main():
+            try:
+                yield from with_context(m.main, throw, Boom())
+            except Boom:
+                tr.t("caught")
+                cd.complete(None)
+                tr.t("after complete")
+
+        s.launch(waiter)
+        s.launch(main)
+        tr.t("end")
+
+
+@scenario("withcontext.value_back_in_place_holds_loop")
+def value_back_in_place_holds_loop(tr):
+    with with_main() as m:
+        s = CoroutineScope(Dispatchers.Unconfined + SupervisorJob())
+        cd = CompletableDeferred()
+
+        def waiter():
+            yield from cd.await_()
+            tr.t("waiter")
+
+        def main():
+            tr.t((yield from with_context(m.main, lambda: 5)))
+            cd.complete(None)
+            tr.t("after complete")
+
+        s.launch(waiter)
+        s.launch(main)
+        tr.t("end")
+
+
+@scenario("withcontext.block_that_waited_in_the_loop_comes_back_at_once")
+def block_that_waited_in_the_loop_comes_back_at_once(tr):
+    def timed():
+        launch(tr.t, "child")
+        tr.t("body")
+
+    def block():
+        yield from b_with_timeout_or_none(10, timed)
+        tr.t("block end")
+
+    with with_main() as m:
+
+        def main():
+            yield from with_context(Dispatchers.Unconfined, block)
+            tr.t(f"after {m.dispatches}")
+
+        CoroutineScope(m.main).launch(main)
+        m.post(lambda: tr.t("posted"))
+
+
+@scenario("withcontext.nested_hops_in_the_loop")
+def nested_hops_in_the_loop(tr):
+    with with_main() as m:
+
+        def inner():
+            tr.t("imm")
+            raise Boom()
+
+        def outer():
+            tr.t("unc")
+            yield from with_context(m.immediate, inner)
+
+        def main():
+            try:
+                yield from with_context(Dispatchers.Unconfined, outer)
+            except Boom:
+                tr.t(f"caught {m.dispatches}")
+            CoroutineScope(m.immediate).launch(tr.t, "in place")
+            tr.t("after")
+
+        CoroutineScope(m.main).launch(main)
+        m.post(lambda: tr.t("posted"))
+
+
+@scenario("deferred.waiter_sees_first_cause_of_what_fails_later")
+def waiter_sees_first_cause_of_what_fails_later(tr):
+    with with_main() as m:
+        s = CoroutineScope(m.main + Job() + tr.ceh())
+        a = s.async_(cleanup_throws, Boom("late"))
+
+        def waiter():
+            try:
+                yield from a.await_()
+            except BaseException as e:
+                tr.t(f"await threw {chain(e)}")
+                raise
+
+        s.launch(waiter)
+        m.run_current()
+        a.cancel("first")
+        m.drain()
+        tr.t(st(s.coroutine_context[Job]))
+        tr.t(chain(a.get_completion_exception_or_none()))
+
+
+@scenario("ceh.cancellation_exception_seen_by_handler")
+def cancellation_exception_seen_by_handler(tr):
+    def handler(context, e):
+        tr.t(f"handler {d(e)} {chain(context[Job].get_cancellation_exception())}")
+
+    with with_main() as m:
+        h = CoroutineExceptionHandler(handler)
+        j = CoroutineScope(m.main + SupervisorJob() + h).launch(cleanup_throws, Boom("late"))
+        m.run_current()
+        j.cancel("first")
+        m.drain()
+        tr.t(chain(j.get_cancellation_exception()))
