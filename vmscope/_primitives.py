@@ -4,8 +4,8 @@ One place to patch for a test that controls threads, to make anew after a fork, 
 package rests on without the GIL. The rest of the package takes these names from here.
 
 What is rested on, and held by `tests/test_ground.py`:
-    deque.append, appendleft, popleft, copy and SimpleQueue.put are one step on every build, and may run in a signal
-    handler or a finalizer that interrupts the same call.
+    deque.append, appendleft, popleft and SimpleQueue.put are one step on every build, and may run in a signal handler
+    or a finalizer that interrupts the same call. Copying a deque is one step with the GIL only: see `snapshot`.
     A C RLock may be taken again by the thread that holds it, so a finalizer that runs inside a critical section
     enters it instead of waiting for itself.
 """
@@ -28,16 +28,18 @@ from threading import (
     local as ThreadLocal,
     main_thread,
 )
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
 __all__ = [
     "FREE_THREADED", "LONGEST_WAIT", "Empty", "Event", "Lock", "RLock", "SimpleQueue", "Thread", "ThreadLocal",
-    "after_fork", "current_thread", "get_ident", "live_threads", "main_thread", "report_uncaught", "start_thread",
+    "after_fork", "current_thread", "get_ident", "live_threads", "main_thread", "report_uncaught", "snapshot", "start_thread",
 ]  # fmt: skip
 
+T = TypeVar("T")
 FREE_THREADED: bool = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not getattr(sys, "_is_gil_enabled", bool)()
 
 #: No wait of the operating system is asked for more seconds than this: get(timeout=1e10) raises OverflowError.
@@ -59,6 +61,18 @@ def start_thread(target: Callable[[], object], name: str, *, daemon: bool = True
         thread = Thread(target=target, name=name, daemon=False)
         thread.start()
     return thread
+
+
+def snapshot(items: deque[T]) -> list[T]:
+    """Return what is in a deque that other threads change meanwhile.
+
+    Without the GIL the copy is taken item by item and fails when another thread comes in between: then once more.
+    """
+    while True:
+        try:
+            return list(items)
+        except RuntimeError:
+            continue
 
 
 def after_fork(reset: Callable[[], object]) -> None:

@@ -44,6 +44,7 @@ from .._primitives import (
     get_ident,
     main_thread,
     report_uncaught,
+    snapshot,
 )
 from ._fd import FdPoller
 
@@ -413,7 +414,7 @@ class MessageQueue:
     def _put_back(self, item: Item | None) -> None:
         """Return an item that was popped and has not run: it was in nobody's hands when a Ctrl-C struck."""
         self._taking = None
-        if item is not None and item not in self._inbox.copy():
+        if item is not None and item not in snapshot(self._inbox):
             item.when = item.when + 0.0  # should an entry of it be left somewhere, that is dead (I4)
             self._inbox.appendleft(item)
 
@@ -631,7 +632,7 @@ class MessageQueue:
                 break
             except BaseException as failure:  # noqa: BLE001  (a Ctrl-C: the others must still hear)
                 struck = failure
-                if first is not None and first is not item and first not in doomed.copy():
+                if first is not None and first is not item and first not in snapshot(doomed):
                     doomed.appendleft(first)
         if struck is not None:
             raise struck
@@ -656,7 +657,7 @@ class MessageQueue:
         """Return what is pending as entries, in order; those of the inbox have the seq _PAST."""
         self._sort_in_locked()
         entries = [entry for entry in (*self._aside, *self._heap) if entry[2].when is entry[0]]
-        entries += [(item.when, _PAST, item) for item in self._inbox.copy()]
+        entries += [(item.when, _PAST, item) for item in snapshot(self._inbox)]
         entries.sort(key=_key)
         return entries
 
@@ -707,7 +708,7 @@ class MessageQueue:
                 )
             barrier.removed = True
             blocking = self._barrier is barrier
-            if barrier not in self._inbox.copy():
+            if barrier not in snapshot(self._inbox):
                 self.remove(barrier)
         if blocking:
             self.wake()
@@ -835,7 +836,7 @@ class MessageQueue:
             self._sort_in_locked()
             due = self._first_in_heap_locked()
             times = [entry[0] for entry in self._aside if entry[2].when is entry[0]]
-            times += [item.when for item in (self._inbox.copy() or ())]
+            times += [item.when for item in snapshot(self._inbox)]
         when = min(due, min(times, default=inf))
         empty = when == inf and not (times or self._heap)
         return None if empty or when > self._limit else when
