@@ -20,9 +20,10 @@ before = set(sys.modules)
 import vmscope
 home = os.path.dirname(os.__file__)
 for name in set(sys.modules) - before:
-    origin = str(getattr(sys.modules[name].__spec__, "origin", None))
-    own = name.split(".")[0] in sys.stdlib_module_names or (origin.startswith(home) and "-packages" not in origin)
-    print(name, "standard" if own else "foreign")
+    known = name.split(".")[0] in sys.stdlib_module_names
+    origin = "" if known else str(sys.modules[name].__spec__.origin)
+    known = known or (origin.startswith(home) and "-packages" not in origin)  # _sysconfigdata...
+    print(name, "standard" if known else "foreign")
 """
 
 PROGRAM = """

@@ -17,7 +17,8 @@ ORDER = """
     looper._test_looper
     coroutines._context coroutines._exceptions coroutines._suspend coroutines._job coroutines._deferred
     coroutines._dispatcher coroutines._pool coroutines._timer coroutines._executor coroutines._main
-    coroutines._dispatchers coroutines._coroutine coroutines._frame coroutines._scope coroutines._time coroutines._builders
+    coroutines._dispatchers coroutines._coroutine coroutines._frame coroutines._scope coroutines._time
+    coroutines._builders
     lifecycle._extras lifecycle._viewmodel lifecycle._store lifecycle._provider
     debug._tree
     demo._timeline demo._server demo._screen demo._checks demo._table demo._report demo._story __main__

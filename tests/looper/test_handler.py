@@ -297,6 +297,17 @@ def test_remove_callbacks_takes_back_all_and_only_this_handlers(handler, looper)
     assert log == ["ran"]
 
 
+def test_taking_back_what_is_due_does_not_bring_forward_what_is_not(handler, looper, clock):
+    log = []
+    handler.post_delayed(functools.partial(log.append, "later"), 5.0)
+    handler.post(print)
+
+    handler.remove_callbacks(print)
+    looper.pump()
+
+    assert log == []
+
+
 def test_a_token_groups_posts(handler, looper, clock):
     log = []
     token, other = object(), object()

@@ -57,6 +57,12 @@ class CoroutineContext:
     def _entries(self) -> dict[type, ContextElement]:
         raise NotImplementedError
 
+    def __copy__(self) -> CoroutineContext:
+        return self
+
+    def __deepcopy__(self, memo: object) -> CoroutineContext:
+        return self
+
     def __repr__(self) -> str:
         return f"[{', '.join(map(repr, self))}]"
 

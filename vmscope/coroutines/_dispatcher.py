@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .._primitives import RLock, ThreadLocal
 from ._context import ContextElement, CoroutineContext, EmptyCoroutineContext
@@ -122,6 +122,9 @@ class CoroutineDispatcher(ContextElement):
         from ._executor import DispatcherExecutor
 
         return DispatcherExecutor(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be pickled: its threads belong to this process")
 
     def _needs_dispatch(self, coroutine: Any) -> bool:
         return self.is_dispatch_needed(coroutine.coroutine_context)

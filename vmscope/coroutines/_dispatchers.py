@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -61,6 +60,8 @@ class Dispatchers:
         stuck = shut_and_join(timeout)
         if not stuck:
             return []
+        import traceback  # on 3.14 it loads dataclasses
+
         frames = sys._current_frames()
         report = []
         for thread in stuck:

@@ -14,6 +14,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from .._errors import CancellationException
+from ._context import CoroutineName
 from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, needed
 from ._dispatcher import here
 from ._exceptions import handle_coroutine_exception
@@ -21,7 +22,7 @@ from ._job import ACTIVE, COMPLETED, Job, cancel_tree
 from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate
 
 if TYPE_CHECKING:
-    from ._context import CoroutineContext, CoroutineName, ThreadContextElement
+    from ._context import CoroutineContext, ThreadContextElement
 
 
 class ScopeCoroutine(Job):

@@ -163,6 +163,12 @@ class Job(ContextElement):
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{self!r} cannot be pickled or copied: it belongs to this process. Send its result instead")
 
+    def __copy__(self) -> NoReturn:
+        self.__reduce__()
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__reduce__()
+
     # -- what callers do
 
     def start(self) -> bool:
@@ -567,6 +573,12 @@ class _NonCancellable(Job):
 
     def __reduce__(self) -> str:  # type: ignore[override]
         return "NonCancellable"
+
+    def __copy__(self) -> Job:  # type: ignore[override]
+        return self
+
+    def __deepcopy__(self, memo: object) -> Job:  # type: ignore[override]
+        return self
 
 
 class _Join(Continuation[None]):

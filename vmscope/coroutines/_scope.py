@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, cast, overload
 
 from .._errors import CancellationException, IllegalStateError
 from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, checked_context
@@ -230,6 +230,9 @@ class CoroutineScope:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(coroutine_context={self.coroutine_context!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be pickled or copied: its coroutines belong to this process. Make a new one")
 
 
 def scope_of(context: CoroutineContext) -> CoroutineScope:

@@ -283,13 +283,17 @@ class Handler:
         """Whether anything of this handler is pending. Threads: any."""
         return bool(self._find(lambda message: True))
 
-    def _find(self, matches: Callable[[Message], bool]) -> list[Message]:
+    def _find(self, matches: Callable[[Message], bool]) -> list[tuple[float, int, Message]]:
+        """Return the entries of the queue that hold a message of this handler that matches."""
         removing.append(None)  # until pop(): what we look at is not recycled into something else (I1 of _message.py)
         try:
             return [
-                item
-                for item in self._queue._snapshot()
-                if isinstance(item, Message) and item.target is self and not item._removed and matches(item)
+                entry
+                for entry in self._queue._entries()
+                if isinstance(entry[2], Message)
+                and entry[2].target is self
+                and not entry[2]._removed
+                and matches(entry[2])
             ]
         finally:
             removing.pop()
@@ -297,9 +301,10 @@ class Handler:
     def _remove(self, matches: Callable[[Message], bool]) -> None:
         removing.append(None)
         try:
-            for message in self._find(matches):
+            for entry in self._find(matches):
+                message = entry[2]
                 message._removed = True  # where it is due already, its run() sees this
-                self._queue.remove(message)
+                self._queue._remove_entry(entry)
                 tell = getattr(message.callback, "rejected", None)
                 if tell is not None:
                     tell()

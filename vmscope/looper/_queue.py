@@ -260,6 +260,13 @@ class MessageQueue:
             if self._dead * 2 > len(self._heap) or len(self._heap) <= _SMALL:
                 self._compact_locked()
 
+    def _remove_entry(self, entry: tuple[float, int, Item]) -> None:
+        """Take back what `_entries` showed, if it is still there. In the inbox it stays: its run() has to do nothing."""
+        when, seq, item = entry
+        with self._lock:
+            if seq != _PAST and item.when is when:
+                self.remove(item)
+
     def _compact_locked(self) -> None:
         heap = self._heap
         entries = heap.copy()
@@ -852,11 +859,15 @@ class MessageQueue:
             heappop(heap)
             self._dead -= 1
 
-    def _snapshot(self) -> list[Any]:
-        """Return what is pending, in order."""
+    def _entries(self) -> list[tuple[float, int, Any]]:
+        """Return what is pending, in order, as entries (when, seq, item)."""
         with self._lock:
             pending = self._pending_locked()
-        return [item for when, _, item in pending if when <= self._limit]
+        return [entry for entry in pending if entry[0] <= self._limit]
+
+    def _snapshot(self) -> list[Any]:
+        """Return what is pending, in order."""
+        return [item for _, _, item in self._entries()]
 
     def set_watch(self, watch: Callable[[Any], None] | None) -> None:
         """Run each item as `watch(item)`; None runs them plainly, at no cost. For logging and observers."""
