@@ -1,6 +1,7 @@
 """Main-thread loopers, structured concurrency and view models for threaded programs.
 
-The rooms, from the ground up: `looper` (android.os), `coroutines` (kotlinx.coroutines), `lifecycle` (androidx.lifecycle).
+The rooms, from the ground up: `looper` (android.os), `coroutines` (kotlinx.coroutines), `lifecycle` (androidx.lifecycle),
+`debug`. Read `coroutines/_job.py` first.
 """
 
 from ._clock import uptime

@@ -7,6 +7,7 @@ IllegalStateError, a ValueError or a TypeError; what is gone is told by a return
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ class CancellationException(BaseException):
 
     Attributes:
         message: As given.
-        job: The job that was cancelled, where known.
+        job: The job that was cancelled, where known and still there: a job and its cancellation do not keep each other.
         source: Who did it: "cancel", "parent", "child", "timeout", "clear", or "" where unknown.
 
     Kotlin: CancellationException, which is an Exception there (design, difference 1).
@@ -37,8 +38,15 @@ class CancellationException(BaseException):
         super().__init__(*(() if message is None else (message,)))
         self.message = message
         self.__cause__ = cause
-        self.job = job
+        self._job = None if job is None else ref(job)
         self.source = source
+
+    @property
+    def job(self) -> Any:
+        return None if self._job is None else self._job()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, {**self.__dict__, "_job": None}  # the job stays in its process
 
     @property
     def reason(self) -> str:

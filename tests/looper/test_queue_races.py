@@ -135,6 +135,38 @@ def test_a_put_that_meets_a_quit_is_refused_or_taken_and_never_both(function, ma
     assert note.ran + note.dropped == taken, (taken, log)
 
 
+def test_questions_are_answered_while_others_put_and_the_consumer_runs():
+    queue, log = MessageQueue(), []
+    rounds = 2_000
+    first = Note("first", log)
+
+    def put_many() -> None:
+        for n in range(rounds):
+            queue.put(Note(n, log))
+
+    release = threading.Event()
+    consumer = threading.Thread(target=queue.run_until)
+    putters = [threading.Thread(target=put_many) for _ in range(2)]
+    queue.put(Note("holds the consumer", [], release.wait))
+    consumer.start()
+    while queue._snapshot():
+        pass
+    queue.put(first)
+    for putter in putters:
+        putter.start()
+    missed = sum(first not in queue._snapshot() for _ in range(20))
+    release.set()
+    while any(putter.is_alive() for putter in putters):
+        queue.peek_when()
+        queue.is_blocked_on_barrier  # noqa: B018
+    queue.quit(safely=True)
+    consumer.join(10)
+
+    assert missed == 0
+    assert len(log) == 2 * rounds + 1
+    assert not consumer.is_alive()
+
+
 def test_an_item_that_its_putter_takes_back_does_not_cost_another_one_its_run():
     # The consumer looks at the head of the inbox; the putter of that item sees the queue quit and takes it out; the
     # consumer pops. What it pops is the next item, and that one must run or be rejected.

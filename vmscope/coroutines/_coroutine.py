@@ -103,7 +103,6 @@ class Coroutine(Job):
         "_generator", "_mode", "_result", "_straight", "when",
     )  # fmt: skip
     asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
-    removed = False
 
     _env: Env  # of its launch
     _dispatcher: CoroutineDispatcher  # of the innermost frame, as `_elements`
@@ -161,6 +160,14 @@ class Coroutine(Job):
 
     def _handler_failed(self, error: BaseException) -> None:
         handle_coroutine_exception(self.coroutine_context, error)
+
+    def _after_completion(self) -> None:
+        """Cancelled before it was ever started: let go of what it would have run."""
+        block = self._block
+        if block is not None:
+            self._block = self._args = self._frame = None
+            if not callable(block):
+                block.close()
 
     # -- resumption: from any thread, by whoever owns the coroutine
 
@@ -538,7 +545,6 @@ class _Escape:
 
     __slots__ = ("_error", "when")
     asynchronous = True
-    removed = False
 
     when: float
 

@@ -12,7 +12,6 @@ Counterpart: kotlinx.coroutines.CoroutineDispatcher, Unconfined, EventLoop, Limi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .._primitives import RLock, ThreadLocal
@@ -54,20 +53,6 @@ class _Here(ThreadLocal):
 
 #: `here.loop` is the one of the running thread. A look through a thread-local costs 27 ns, a slot 9 (3.11): look once.
 here = _Here()
-
-
-def run_in_place(deliver: Callable[[], object], queued: Runnable) -> None:
-    """Call `deliver` now, and what it starts in place after it; or, where that is going on already, queue `queued`."""
-    local = here.loop
-    if local.active:
-        local.waiting.append(queued)
-        return
-    local.active = True
-    try:
-        deliver()
-        drain_in_place(local)
-    finally:
-        local.active = False
 
 
 def drain_in_place(local: InPlaceLoop) -> None:

@@ -71,7 +71,6 @@ class Posted:
 
     __slots__ = ("_block", "when")
     asynchronous = True
-    removed = False
     when: float
 
     def __init__(self, block: Runnable) -> None:

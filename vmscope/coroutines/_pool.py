@@ -167,11 +167,6 @@ class Pool(CoroutineDispatcher):
                 thread.join(None if deadline is None else max(0.0, deadline - monotonic()))
         return [thread for thread in threads if thread.is_alive() and thread is not current_thread()]
 
-    def busy_threads(self) -> list[Thread]:
-        """The threads that are there now."""
-        with self._lock:
-            return list(self._threads.values())
-
     def __repr__(self) -> str:
         return f"<Pool {self._name!r}, {len(self._threads)} threads>"
 

@@ -249,10 +249,6 @@ class Continuation(Suspension[T_co]):
             else:
                 coroutine._resume(value, None, CANCELLABLE, None)
 
-    def _resume_with(self, error: BaseException) -> None:
-        if self._claim():
-            self._coroutine._resume(None, error, CANCELLABLE, None)
-
     def _resolve_here(self) -> object:
         """What it waits for has already happened: give None back, unless a cancellation was faster."""
         return None if self._claim() else SUSPENDED

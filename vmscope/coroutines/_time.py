@@ -45,7 +45,7 @@ def checked_seconds(seconds: object, where: str) -> float:
 class _Delay(Continuation[None]):
     """The wait of `delay`: itself the item in the queue of timers."""
 
-    __slots__ = ("_queue", "_seconds", "removed", "when")
+    __slots__ = ("_queue", "_seconds", "when")
     asynchronous = True
     _queue: MessageQueue
     when: float
@@ -106,7 +106,6 @@ def delay(seconds: float) -> Suspending[None]:
     wait = _new(_Delay)
     wait._begun = False
     wait._seconds = seconds
-    wait.removed = False
     return wait
 
 
@@ -217,13 +216,12 @@ def timeout_frame(coroutine: Coroutine, seconds: float) -> TimeoutCoroutine:
 class _Timer:
     """A timeout in the queue of timers."""
 
-    __slots__ = ("_frame", "removed", "when")
+    __slots__ = ("_frame", "when")
     asynchronous = True
     when: float
 
     def __init__(self, frame: TimeoutCoroutine) -> None:
         self._frame = frame
-        self.removed = False
 
     def run(self) -> None:
         """Cancel the block."""
@@ -291,6 +289,7 @@ def _timed_or_none(seconds: float, block: Any, args: tuple[Any, ...]) -> Generat
         return (yield from in_frame(frame, block, args))
     except TimeoutCancellationException as timeout:
         if frame.timed_out(timeout):
+            timeout.__traceback__ = None  # nobody will see it, and it holds the frame that holds it
             return None
         raise
 

@@ -884,6 +884,24 @@ def _report(item: object, error: BaseException) -> bool:
     return True
 
 
+def _items_of(items: deque[Item]) -> list[Item]:
+    """Return what stands in a deque that others append to and pop from the left, oldest first."""
+    if not FREE_THREADED:
+        return list(items.copy())  # copy() is one step, list(items) would not be
+    # Without the GIL copy() lets go of the deque's lock in between: 3.13 raises RuntimeError under load, each time.
+    # Read from the right: what is popped from the left moves nothing, and an append shows the last one once more.
+    found: dict[int, Item] = {}
+    place = -1
+    while True:
+        try:
+            item = items[place]
+        except IndexError:
+            break
+        found[id(item)] = item
+        place -= 1
+    return list(found.values())[::-1]
+
+
 def _key(entry: tuple[float, int, Item]) -> tuple[float, int]:
     return entry[:2]
 
