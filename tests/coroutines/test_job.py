@@ -29,6 +29,7 @@ from vmscope import (
     SupervisorJob,
     add_global_exception_handler,
     await_cancellation,
+    cancel,
     coroutine_scope,
     current_job,
     current_scope,
@@ -919,7 +920,11 @@ def wait_elsewhere() -> Generator[Any, Any, None]:
 
 async def wait_timeout() -> None:
     await with_timeout(5, wait_async)
-    await with_timeout_or_none(1, delay, 2)
+    await with_timeout_or_none(5, coroutine_scope, wait_async)
+
+
+async def run_into_timeout() -> None:
+    assert await with_timeout_or_none(1, delay, 2) is None
 
 
 def plain() -> None:
@@ -927,10 +932,13 @@ def plain() -> None:
 
 
 BLOCKS = [plain, wait_async, wait_generator, wait_scoped, wait_elsewhere, wait_timeout]
+CASES = [(block, where) for block in BLOCKS for where in ("Main", "Main.immediate", "Unconfined")]
 
 
-@pytest.mark.parametrize("dispatcher", ["Main", "Main.immediate", "Unconfined"])
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.__name__)
+@pytest.mark.parametrize(
+    ("block", "dispatcher"),
+    [*CASES, (run_into_timeout, "Main"), (run_into_timeout, "Main.immediate")],  # Unconfined has no virtual time
+)
 def test_a_coroutine_that_has_ended_is_freed_at_once(main: VMain, block: Any, dispatcher: str) -> None:
     """F42: by reference counts alone, without the collector."""
     chosen: Any = Dispatchers

@@ -158,7 +158,7 @@ def test_questions_are_answered_while_others_put_and_the_consumer_runs():
     release.set()
     while any(putter.is_alive() for putter in putters):
         queue.peek_when()
-        queue.is_blocked_on_barrier  # noqa: B018
+        repr(queue)
     queue.quit(safely=True)
     consumer.join(10)
 

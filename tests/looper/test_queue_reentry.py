@@ -9,7 +9,7 @@ import dis
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,49 +45,77 @@ def open_points(code: CodeType) -> set[int]:
     return _open[code]
 
 
-def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
-    """Run `scenario` with `action` called, once, at the open point number `at`. False: there are not so many."""
-    seen = 0
-
-    def at_instruction(code: CodeType, offset: int) -> None:
-        nonlocal seen
-        if seen <= at and offset in open_points(code):
-            seen += 1
-            if seen == at + 1:
-                action()
-
-    with watched(at_instruction):
-        scenario()
-    return seen > at
+Strike = Callable[[Callable[[], object], int, Callable[[], object]], bool]
 
 
-if sys.version_info >= (3, 12):
+@pytest.fixture
+def strike() -> Iterator[Strike]:
+    """`strike(scenario, at, action)` runs `scenario`, with `action` called once, at the open point number `at`.
+
+    False: there are not so many.
+    """
+    at_instruction: Callable[[CodeType, int], None] | None = None
+
+    def instruction(code: CodeType, offset: int) -> None:
+        if at_instruction is not None:
+            at_instruction(code, offset)
+
+    def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
+        nonlocal at_instruction
+        seen = 0
+
+        def count(code: CodeType, offset: int) -> None:
+            nonlocal seen
+            if seen <= at and offset in open_points(code):
+                seen += 1
+                if seen == at + 1:
+                    action()
+
+        at_instruction = count
+        try:
+            with tracing(instruction):
+                scenario()
+        finally:
+            at_instruction = None
+        return seen > at
+
+    with monitoring(instruction):
+        yield strike
+
+
+if sys.version_info >= (3, 12):  # the other way loses the first events of each code there
 
     @contextmanager
-    def watched(at_instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
-        """Call `at_instruction(code, offset)` before each instruction of the queue."""
-        monitoring, tool = sys.monitoring, 4
-        monitoring.use_tool_id(tool, "strike")
-        monitoring.register_callback(tool, monitoring.events.INSTRUCTION, at_instruction)
+    def monitoring(instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
+        """Have `instruction(code, offset)` called before each instruction of the queue."""
+        tool, events = 4, sys.monitoring.events
+        sys.monitoring.use_tool_id(tool, "strike")
+        sys.monitoring.register_callback(tool, events.INSTRUCTION, instruction)
         for code in CODES:
-            monitoring.set_local_events(tool, code, monitoring.events.INSTRUCTION)
+            sys.monitoring.set_local_events(tool, code, events.INSTRUCTION)
         try:
             yield
         finally:
             for code in CODES:
-                monitoring.set_local_events(tool, code, 0)
-            monitoring.register_callback(tool, monitoring.events.INSTRUCTION, None)
-            monitoring.free_tool_id(tool)
+                sys.monitoring.set_local_events(tool, code, 0)
+            sys.monitoring.register_callback(tool, events.INSTRUCTION, None)
+            sys.monitoring.free_tool_id(tool)
+
+    def tracing(instruction: Callable[[CodeType, int], None]) -> AbstractContextManager[None]:
+        return nullcontext()
 
 else:
 
+    def monitoring(instruction: Callable[[CodeType, int], None]) -> AbstractContextManager[None]:
+        return nullcontext()
+
     @contextmanager
-    def watched(at_instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
-        """Call `at_instruction(code, offset)` before each instruction of the queue."""
+    def tracing(instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
+        """Have `instruction(code, offset)` called before each instruction of the queue on this thread."""
 
         def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
             if event == "opcode":
-                at_instruction(frame.f_code, frame.f_lasti)
+                instruction(frame.f_code, frame.f_lasti)
             return on_opcode
 
         def on_call(frame: FrameType, event: str, arg: object) -> Any:
@@ -150,7 +178,7 @@ ACTIONS: dict[str, Callable[[MessageQueue, Note], object]] = {
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_a_signal_handler_may_use_the_queue_at_any_point_of_its_lines(name):
+def test_a_signal_handler_may_use_the_queue_at_any_point_of_its_lines(name, strike):
     at = 0
     while True:
         queue, _, notes, scenario = a_busy_queue()
@@ -168,7 +196,7 @@ def test_a_signal_handler_may_use_the_queue_at_any_point_of_its_lines(name):
     assert at > 200  # the sweep went somewhere
 
 
-def test_a_ctrl_c_at_any_point_of_a_run_loses_no_item_and_leaves_no_lock_held():
+def test_a_ctrl_c_at_any_point_of_a_run_loses_no_item_and_leaves_no_lock_held(strike):
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -201,7 +229,7 @@ def test_a_ctrl_c_at_any_point_of_a_run_loses_no_item_and_leaves_no_lock_held():
     assert at > 60
 
 
-def test_a_ctrl_c_at_any_point_of_a_quit_leaves_nobody_unheard():
+def test_a_ctrl_c_at_any_point_of_a_quit_leaves_nobody_unheard(strike):
     def interrupt() -> None:
         raise KeyboardInterrupt
 

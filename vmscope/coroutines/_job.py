@@ -28,6 +28,7 @@ Counterpart: kotlinx.coroutines.JobSupport.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
@@ -38,7 +39,7 @@ from .._errors import (
     TimeoutCancellationException,
     add_suppressed,
 )
-from .._primitives import RLock
+from .._primitives import RLock, ThreadLocal, report_uncaught
 from ._context import ContextElement, CoroutineContext
 from ._suspend import SUSPENDED, Continuation, call
 
@@ -432,9 +433,9 @@ class Job(ContextElement):
         if not _tell_parent(self, final):
             self._handle_failure(final)
         with self._lock:
-            self._value = (
-                final.__traceback__
-            )  # where it was raised: each rethrow starts from here and adds no lines for ever
+            # Where it was raised: each rethrow starts from here and adds no lines for ever. A cancellation, which is one
+            # object in many places, must pin no frames.
+            self._value = None if isinstance(final, CancellationException) else final.__traceback__
             nodes = self._leave_locked()
             self._cause = final  # not before: until here those who ask are told the first one, as in Kotlin
             self._state = CANCELLED
@@ -464,7 +465,45 @@ class DisposableHandle:
         function, self._function = self._function, None  # also on_cancelling ones are called once
         if function is not None:
             self._job = None
-            function(cause)
+            _call_handler(function, job, cause)
+
+
+#: A handler that ends a job whose handler ends a job...: so many are called one inside the other, the rest after.
+_DEEPEST = 40
+
+
+class _Nesting(ThreadLocal):
+    def __init__(self) -> None:
+        self.depth = 0
+        self.later: deque[tuple[Callable[[BaseException | None], object], Job, BaseException | None]] = deque()
+
+
+_nesting = _Nesting()
+
+
+def _call_handler(function: Callable[[BaseException | None], object], job: Job, cause: BaseException | None) -> None:
+    """Call a completion handler; where they nest too deep, leave it to the outermost one on this thread."""
+    local = _nesting
+    if local.depth >= _DEEPEST:
+        local.later.append((function, job, cause))
+        return
+    local.depth += 1
+    try:
+        function(cause)
+        while local.depth == 1 and local.later:
+            _call_late(*local.later.popleft())
+    finally:
+        local.depth -= 1
+
+
+def _call_late(function: Callable[[BaseException | None], object], job: Job, cause: BaseException | None) -> None:
+    try:
+        function(cause)
+    except BaseException as raised:  # noqa: BLE001  (the job it belongs to has told its end long ago)
+        error = CompletionHandlerError(f"Exception in completion handler of {job!r}")
+        error.__cause__ = raised
+        if job._handler_failed(error) is not None:
+            report_uncaught(error)
 
 
 class _WaitingParent:
@@ -762,7 +801,43 @@ def _announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
         nodes = job._seal()
     elif state != COMPLETED:
         return False
+    if not nodes:
+        job._after_completion()
+        return True
+    local = _telling
+    if local.depth == _DEEPEST:
+        local.late.append((job, nodes))
+        return True
     raised: list[BaseException] = []
+    local.depth += 1
+    try:
+        _tell_all(job, nodes, raised)
+        if local.depth == _DEEPEST:
+            while local.late:
+                _tell_all(*local.late.popleft(), raised)
+    finally:
+        local.depth -= 1
+    if raised:
+        raise raised[0]
+    return True
+
+
+#: A handler that ends another job, whose handler ends another...: so many nest, as in Kotlin; the next ones wait for the
+#: innermost to return, so that the stack stays flat however long the chain.
+_DEEPEST = 30
+
+
+class _Telling(ThreadLocal):
+    def __init__(self) -> None:
+        self.depth = 0
+        self.late: deque[tuple[Job, list[Node]]] = deque()
+
+
+_telling = _Telling()
+
+
+def _tell_all(job: Job, nodes: list[Node], raised: list[BaseException]) -> None:
+    """Tell `nodes` that `job` has ended, and the parents that this ends as well theirs."""
     stack: list[tuple[Job, Iterator[Node], list[BaseException]]] = [(job, iter(nodes), [])]
     while stack:
         ending, waiting, errors = stack[-1]
@@ -780,9 +855,6 @@ def _announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
             stack.pop()
             _report_handlers(ending, errors, raised)
             ending._after_completion()
-    if raised:
-        raise raised[0]
-    return True
 
 
 def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[BaseException]) -> None:

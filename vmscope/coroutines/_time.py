@@ -48,6 +48,7 @@ class _Delay(Continuation[None]):
     __slots__ = ("_queue", "_seconds", "when")
     asynchronous = True
     _queue: MessageQueue
+    _seconds: float
     when: float
 
     def _name(self) -> str:

@@ -261,7 +261,7 @@ class MessageQueue:
                 self._compact_locked()
 
     def _remove_entry(self, entry: tuple[float, int, Item]) -> None:
-        """Take back what `_entries` showed, if it is still there. In the inbox it stays: its run() has to do nothing."""
+        """Take back what `_entries` showed, if it is still there. In the inbox it stays, and its run() does nothing."""
         when, seq, item = entry
         with self._lock:
             if seq != _PAST and item.when is when:
@@ -882,24 +882,6 @@ def _report(item: object, error: BaseException) -> bool:
         return False
     report_uncaught(error)
     return True
-
-
-def _items_of(items: deque[Item]) -> list[Item]:
-    """Return what stands in a deque that others append to and pop from the left, oldest first."""
-    if not FREE_THREADED:
-        return list(items.copy())  # copy() is one step, list(items) would not be
-    # Without the GIL copy() lets go of the deque's lock in between: 3.13 raises RuntimeError under load, each time.
-    # Read from the right: what is popped from the left moves nothing, and an append shows the last one once more.
-    found: dict[int, Item] = {}
-    place = -1
-    while True:
-        try:
-            item = items[place]
-        except IndexError:
-            break
-        found[id(item)] = item
-        place -= 1
-    return list(found.values())[::-1]
 
 
 def _key(entry: tuple[float, int, Item]) -> tuple[float, int]:
