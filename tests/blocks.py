@@ -6,7 +6,7 @@ Fences
     python          goes on with the names of the blocks before it on the page
     python alone    has names of its own
     text            right after a python block: what that prints, line for line
-`# prints: ...` in a block promises a line, too. What a block prints is what is promised, in that order and nothing else.
+`# prints: ...` in a block promises a line, too. A block prints what is promised, in that order, and nothing else.
 """
 
 from __future__ import annotations

@@ -197,6 +197,27 @@ def test_what_ends_the_process_quits_another_threads_looper_and_is_reported(kind
     assert log == ["-left"]
 
 
+def test_a_looper_that_ended_by_a_failure_keeps_it():
+    kept = []
+
+    def run():
+        looper = Looper.prepare()
+        kept.append(looper)
+        looper.on_uncaught = lambda message, error: False
+        Handler(looper).post(lambda: 1 / 0)
+        Looper.loop()
+
+    error = in_a_thread(run)
+
+    assert kept[0].exception is error
+
+
+def test_an_ended_threads_looper_is_not_taken_for_that_of_the_thread_that_got_its_number():
+    loopers = [in_a_thread(Looper.prepare) for _ in range(5)]
+
+    assert not any(in_a_thread(lambda: any(looper.is_current_thread() for looper in loopers)) for _ in range(5))
+
+
 # ---- uncaught
 
 

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import weakref
+from itertools import count
 
 import pytest
 
@@ -51,12 +52,13 @@ def test_a_signal_handler_wakes_the_loop_that_it_interrupts():
 
 @POSIX
 def test_a_storm_of_signals_that_put_loses_nothing():
-    queue, log, sent = MessageQueue(), [], []
+    queue, log, sent, numbers = MessageQueue(), [], [], count()
 
     def on_signal(*_: object) -> None:
-        sent.append(len(sent))
-        queue.put(Note(len(sent) - 1, log))
-        queue.put_at(Note(len(sent) - 1, log), queue.clock() + 0.0001)
+        number = next(numbers)  # one step: the next signal may come inside this handler
+        sent.append(number)
+        queue.put(Note(number, log))
+        queue.put_at(Note(number, log), queue.clock() + 0.0001)
 
     previous = signal.signal(signal.SIGALRM, on_signal)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0002)
@@ -157,6 +159,20 @@ def test_the_first_ctrl_c_waits_for_the_message_and_the_second_does_not():
     """)
 
     assert (code, out) == (0, "not cut in half\nfirst\nsecond\n"), err
+
+
+@POSIX
+def test_a_ctrl_c_that_comes_with_the_last_message_is_not_lost():
+    code, out, err = run("""
+        looper = Looper.prepare_main()
+        Handler(looper).post(lambda: (looper.quit(), os.kill(os.getpid(), signal.SIGINT)))
+        try:
+            Looper.loop()
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+
+    assert (code, out) == (0, "interrupted\n"), err
 
 
 @POSIX

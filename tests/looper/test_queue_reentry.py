@@ -54,19 +54,22 @@ def strike() -> Iterator[Strike]:
 
     False: there are not so many.
     """
-    at_instruction: Callable[[CodeType, int], None] | None = None
+    at_instruction: Callable[[], None] | None = None
 
-    def instruction(code: CodeType, offset: int) -> None:
+    def instruction(code: CodeType, offset: int) -> Any:
+        if offset not in open_points(code):
+            return DISABLE
         if at_instruction is not None:
-            at_instruction(code, offset)
+            at_instruction()
+        return None
 
     def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
         nonlocal at_instruction
         seen = 0
 
-        def count(code: CodeType, offset: int) -> None:
+        def count() -> None:
             nonlocal seen
-            if seen <= at and offset in open_points(code):
+            if seen <= at:
                 seen += 1
                 if seen == at + 1:
                     action()
@@ -84,9 +87,10 @@ def strike() -> Iterator[Strike]:
 
 
 if sys.version_info >= (3, 12):  # the other way loses the first events of each code there
+    DISABLE: Any = sys.monitoring.DISABLE
 
     @contextmanager
-    def monitoring(instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
+    def monitoring(instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
         """Have `instruction(code, offset)` called before each instruction of the queue."""
         tool, events = 4, sys.monitoring.events
         sys.monitoring.use_tool_id(tool, "strike")
@@ -100,17 +104,19 @@ if sys.version_info >= (3, 12):  # the other way loses the first events of each 
                 sys.monitoring.set_local_events(tool, code, 0)
             sys.monitoring.register_callback(tool, events.INSTRUCTION, None)
             sys.monitoring.free_tool_id(tool)
+            sys.monitoring.restart_events()
 
-    def tracing(instruction: Callable[[CodeType, int], None]) -> AbstractContextManager[None]:
+    def tracing(instruction: Callable[[CodeType, int], Any]) -> AbstractContextManager[None]:
         return nullcontext()
 
 else:
+    DISABLE = None
 
-    def monitoring(instruction: Callable[[CodeType, int], None]) -> AbstractContextManager[None]:
+    def monitoring(instruction: Callable[[CodeType, int], Any]) -> AbstractContextManager[None]:
         return nullcontext()
 
     @contextmanager
-    def tracing(instruction: Callable[[CodeType, int], None]) -> Iterator[None]:
+    def tracing(instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
         """Have `instruction(code, offset)` called before each instruction of the queue on this thread."""
 
         def on_opcode(frame: FrameType, event: str, arg: object) -> Any:

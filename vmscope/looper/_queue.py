@@ -359,7 +359,7 @@ class MessageQueue:
                 done = lambda: clock() >= limit  # noqa: E731
             if self._drain(done):
                 self._rested = False
-            if not self._inbox and self.is_idle() and not self._quitting and self._be_idle():
+            if self._idle_handlers and not self._quitting and self.is_idle() and self._be_idle():
                 self._drain(done)
         finally:
             self._leave()
@@ -378,9 +378,9 @@ class MessageQueue:
                 return item
             self._sleep(deadline)
 
-    # The hot loop. With the GIL on 3.11 an item costs 0.06 us here besides its own run(), and 0.11 in `put`. `_take` is
-    # for all that is not plain: timed items, barriers, quitting, a watcher. Item by item the tests below ask whether
-    # there is such a thing; the first one costs 4 ns, the second 8.
+    # The hot loop. On 3.11 an item costs 0.06 us here with the call of an empty run(), and 0.12 in `put`. To look at the
+    # head before it is popped is 10 ns of that, and what keeps the order with timed items exact and Ctrl-C harmless.
+    # `_take` is for all that is not plain: timed items, barriers, quitting, a watcher.
     def _drain(self, done: Callable[[], object] | None) -> bool:
         """Run items until none is due or `done()` is true. Returns whether one was run."""
         inbox = self._inbox
@@ -843,7 +843,10 @@ class MessageQueue:
             self._sort_in_locked()
             due = self._first_in_heap_locked()
             times = [entry[0] for entry in self._aside if entry[2].when is entry[0]]
-            times += [item.when for item in snapshot(self._inbox)]
+            try:
+                times.append(self._inbox[0].when)
+            except IndexError:
+                pass
         when = min(due, min(times, default=inf))
         empty = when == inf and not (times or self._heap)
         return None if empty or when > self._limit else when

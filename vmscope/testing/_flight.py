@@ -25,8 +25,9 @@ from .._primitives import get_ident
 from ..coroutines._builders import _AwaitAll
 from ..coroutines._coroutine import Coroutine
 from ..coroutines._deferred import _Await
+from ..coroutines._dispatcher import here
 from ..coroutines._frame import ScopeCoroutine
-from ..coroutines._job import ACTIVE, COMPLETED, COMPLETING, NEW, CompletableJob, Job, NonCancellable, _Join
+from ..coroutines._job import ACTIVE, COMPLETED, NEW, CompletableJob, Job, NonCancellable, _Join
 from ..coroutines._main import LooperDispatcher
 from ..coroutines._suspend import SUSPENDED_PHASE
 from ..coroutines._time import _Delay
@@ -60,90 +61,111 @@ def root_of(job: Job) -> Job:
     return job
 
 
-def in_flight(jobs: Iterable[Job], queue: EventQueue, here: frozenset[Any]) -> tuple[object, int]:
-    """Look at the trees of `jobs` and of all that they wait for.
+def in_flight(jobs: Iterable[Job], queue: EventQueue, stack: frozenset[Any]) -> tuple[object, int]:
+    """Look at the trees of `jobs` and of all that they wait for; `stack` is on the stack of this thread.
 
     Returns:
         Something that is in flight, or None; and how many jobs were looked at. The first is UNKNOWN where somebody
         holds the lock of a tree: ask again soon.
     """
-    held: list[Any] = []
-    seen: set[Job] = set()
-    resting: set[Any] = set()
-    working: list[Any] = []
-    todo = list(jobs)
+    look = _Look(queue, stack)
     try:
-        while todo:
-            job = todo.pop()
-            if job in seen or job is NonCancellable or job._state >= COMPLETED:
-                continue
-            root = root_of(job)
-            if root not in seen:
-                if not root._lock.acquire(blocking=False):
-                    return UNKNOWN, len(seen)
-                held.append(root._lock)
-                _look(root, seen, resting, working, todo, queue)
-            if job not in seen and job._state < COMPLETED:  # it moved to another tree, or ended, before the lock
-                _look(job, seen, resting, working, todo, queue)
-        for job in working:
-            if job not in resting and job not in here and not _is_ours_to_run(job):
-                return job, len(seen)
-        return None, len(seen)
+        return look.at(list(jobs)), len(look.seen)
+    except _LockTakenError:
+        return UNKNOWN, len(look.seen)
     finally:
-        for lock in held:
+        look.release()
+
+
+class _LockTakenError(Exception):
+    """Somebody is at work in the tree."""
+
+
+class _Look:
+    """One look: what was seen, and what is held until it is over."""
+
+    def __init__(self, queue: EventQueue, stack: frozenset[Any]) -> None:
+        self.queue = queue
+        self.seen: set[Job] = set()
+        self.held: dict[int, Any] = {}  # locks by id
+        self.todo: list[Job] = []
+        self.resting: set[Any] = set(stack)
+        self.working: list[Any] = []
+        self.in_fifo = {id(task) for task in tuple(here.loop.waiting)}  # goes on when what is on the stack returns
+
+    def at(self, jobs: list[Job]) -> object:
+        self.todo = jobs
+        while self.todo:
+            job = self.todo.pop()
+            if job in self.seen or job is NonCancellable or job._state >= COMPLETED:
+                continue
+            self.hold(job._lock)  # that of the whole tree
+            self.tree(root_of(job))
+            self.tree(job)  # it may have left that tree before the lock
+        for job in self.working:
+            if job not in self.resting and id(job) not in self.in_fifo and not _is_ours_to_run(job):
+                return job
+        return None
+
+    def hold(self, lock: Any) -> None:
+        if id(lock) not in self.held:
+            if not lock.acquire(blocking=False):
+                raise _LockTakenError
+            self.held[id(lock)] = lock
+
+    def release(self) -> None:
+        for lock in self.held.values():
             lock.release()
 
+    def tree(self, root: Job) -> None:
+        """Sort the jobs of one tree: who may be at work, who waits, and for whom."""
+        stack = [root]
+        while stack:
+            job = stack.pop()
+            state = job._state
+            if job in self.seen or state >= COMPLETED:
+                continue
+            self.seen.add(job)
+            children = [node for node in job._nodes or () if isinstance(node, Job)]
+            stack += children
+            if isinstance(job, Coroutine):
+                if state != NEW:
+                    self.coroutine(job, bool(children))
+            elif isinstance(job, ScopeCoroutine):
+                if job._waits is not None:
+                    self.resting.add(job._waits)
+                    if not children:
+                        self.working.append(job)
+            elif isinstance(job, CompletableJob):
+                if state > ACTIVE and not children:
+                    self.working.append(job)
 
-def _look(root: Job, seen: set[Job], resting: set[Any], working: list[Any], todo: list[Job], queue: EventQueue) -> None:
-    """Sort the jobs of one tree: who may be at work, who waits, and for whom."""
-    stack = [root]
-    while stack:
-        job = stack.pop()
-        if job in seen:
-            continue
-        seen.add(job)
-        children = [node for node in job._nodes or () if isinstance(node, Job)]
-        stack += children
-        state = job._state
-        if isinstance(job, Coroutine):
-            if state != NEW and state < COMPLETED:
-                _look_at(job, children, working, todo, queue)
-        elif isinstance(job, ScopeCoroutine):
-            if job._waits is not None and state < COMPLETED:
-                resting.add(job._waits)
-                if not children:
-                    working.append(job)
-        elif isinstance(job, CompletableJob):
-            if state > ACTIVE and state < COMPLETED and not children:
-                working.append(job)
-
-
-def _look_at(coroutine: Any, children: list[Job], working: list[Any], todo: list[Job], queue: EventQueue) -> None:
-    frame = coroutine._frame
-    if frame is None:  # its body is over
-        if not children:
-            working.append(coroutine)
-        return
-    if frame is not coroutine:
-        todo.append(frame)  # shielded, it stands in no tree that leads here
-    waiter = frame._waiter
-    if waiter is None or waiter._phase != SUSPENDED_PHASE:
-        working.append(coroutine)
-    elif isinstance(waiter, _Delay):
-        if waiter._seconds != inf and waiter._queue is not queue and not _is_queue_here(waiter._queue):
-            working.append(coroutine)
-    elif isinstance(waiter, (_Join, _Await)):
-        _look_behind(waiter._job, coroutine, working, todo)
-    elif isinstance(waiter, _AwaitAll):
-        for job in waiter._jobs:
-            _look_behind(job, coroutine, working, todo, several=True)
-
-
-def _look_behind(job: Job | None, coroutine: Any, working: list[Any], todo: list[Job], several: bool = False) -> None:
-    if job is None or (job._state >= COMPLETED and not several):
-        working.append(coroutine)  # its wait is over: it will go on in a moment
-    elif job._state < COMPLETED:
-        todo.append(job)
+    def coroutine(self, coroutine: Any, has_children: bool) -> None:
+        frame = coroutine._frame
+        if frame is None:  # its body is over
+            if not has_children:
+                self.working.append(coroutine)
+            return
+        if frame._lock is not coroutine._lock:  # shielded: a tree of its own that none of ours leads to
+            self.hold(frame._lock)
+            self.tree(frame)
+        waiter = frame._waiter
+        if waiter is None or waiter._phase != SUSPENDED_PHASE:
+            if not getattr(coroutine, "_parked", False):
+                self.working.append(coroutine)
+        elif isinstance(waiter, _Delay):
+            if waiter._seconds != inf and waiter._queue is not self.queue and not _is_queue_here(waiter._queue):
+                self.working.append(coroutine)
+        elif isinstance(waiter, (_Join, _Await)):
+            job = waiter._job
+            if job is None or job._state >= COMPLETED:
+                self.working.append(coroutine)  # its wait is over: it goes on in a moment
+            else:
+                self.todo.append(job)
+        elif isinstance(waiter, _AwaitAll):
+            if any(job._state >= COMPLETED for job in waiter._left) or not waiter._left:
+                self.working.append(coroutine)
+            self.todo += waiter._left
 
 
 def _is_ours_to_run(job: Any) -> bool:
@@ -151,17 +173,9 @@ def _is_ours_to_run(job: Any) -> bool:
     if not isinstance(job, Coroutine) or not job._due:
         return False
     dispatcher: Any = job._dispatcher
-    if not isinstance(dispatcher, LooperDispatcher):
-        return False
-    timers = dispatcher._timers()
-    return _is_queue_here(timers)
+    return isinstance(dispatcher, LooperDispatcher) and _is_queue_here(dispatcher._timers())
 
 
 def _is_queue_here(queue: Any) -> bool:
-    owner = getattr(getattr(queue, "_on_uncaught", None), "__self__", None)  # the looper, where the queue has one
-    return getattr(owner, "_ident", None) == get_ident()
-
-
-def is_at_work(job: Job) -> bool:
-    """Say whether `job` has neither ended nor waits to be completed by hand."""
-    return job._state < COMPLETED and not (isinstance(job, CompletableJob) and job._state <= COMPLETING)
+    looper = getattr(getattr(queue, "_on_uncaught", None), "__self__", None)  # where the queue has one
+    return getattr(looper, "_ident", None) == get_ident()

@@ -1,0 +1,831 @@
+"""Builders: launch and its starts, async_, with_context, the scope functions, run_blocking (rows B1-B15)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from tests.virtual_main import VMain
+from vmscope import (
+    CancellationException,
+    CompletableDeferred,
+    CoroutineDispatcher,
+    CoroutineExceptionHandler,
+    CoroutineScope,
+    CoroutineStart,
+    Deferred,
+    DeferredCancelledError,
+    Dispatchers,
+    EmptyCoroutineContext,
+    IllegalStateError,
+    Job,
+    SupervisorJob,
+    as_dispatcher,
+    async_,
+    await_all,
+    await_cancellation,
+    cancel,
+    coroutine_scope,
+    current_context,
+    current_job,
+    current_scope,
+    delay,
+    ensure_active,
+    launch,
+    new_single_thread_context,
+    run_blocking,
+    supervisor_scope,
+    suspend_cancellable_coroutine,
+    with_context,
+    yield_,
+)
+
+OnMain = Callable[..., Any]
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+@pytest.fixture
+def seen() -> list[BaseException]:
+    """What the handler of `scope` was told."""
+    return []
+
+
+@pytest.fixture
+def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
+    """Children fail alone, on Main, into `seen`."""
+    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
+    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
+
+
+# ---- B1: launch
+
+
+def test_launch_returns_at_once_and_the_body_runs_by_the_dispatcher(main: VMain, scope: CoroutineScope) -> None:
+    """B1"""
+    log: list[str] = []
+
+    job = scope.launch(log.append, "body")
+    log.append("after launch")
+    main.run_current()
+
+    assert log == ["after launch", "body"]
+    assert job.is_completed
+
+
+def test_the_result_of_a_launch_is_ignored(main: VMain, scope: CoroutineScope) -> None:
+    """B1"""
+    heard: list[Any] = []
+
+    scope.launch(lambda: "result").invoke_on_completion(heard.append)
+    main.run_current()
+
+    assert heard == [None]
+
+
+def test_its_failure_goes_to_the_parent_and_that_of_a_supervised_one_to_the_handler(
+    main: VMain, scope: CoroutineScope, seen: list[BaseException]
+) -> None:
+    """B1, E1, E3"""
+    error = LookupError()
+    children: list[Job] = []
+
+    def parent() -> Generator[Any, Any, None]:
+        children.append(launch(fail, error))
+        yield from delay(1)
+
+    job = scope.launch(parent)
+    main.drain()
+
+    assert children[0].is_cancelled
+    assert job.get_cancellation_exception().__cause__ is error
+    assert seen == [error], "once, by the root of the failure"
+
+
+@pytest.mark.parametrize("kind", ["function", "ready"])
+def test_cancelled_before_its_first_dispatch_the_body_never_runs(
+    main: VMain, scope: CoroutineScope, kind: str
+) -> None:
+    """B1, F33: not even its `finally`."""
+    log: list[str] = []
+
+    async def body() -> None:
+        try:
+            log.append("body")
+        finally:
+            log.append("finally")
+
+    job = scope.launch(body) if kind == "function" else scope.launch(body())  # type: ignore[arg-type]
+    job.cancel()
+    main.drain()
+
+    assert log == []
+    assert job.is_completed
+
+
+# ---- B2-B4: how it starts
+
+
+def test_a_lazy_coroutine_runs_when_it_is_asked_for(main: VMain, scope: CoroutineScope, on_main: OnMain) -> None:
+    """B2: by start, join or await_."""
+    log: list[str] = []
+    started, joined = (scope.launch(log.append, name, start=CoroutineStart.LAZY) for name in ("start", "join"))
+    awaited = scope.async_(log.append, "await", start=CoroutineStart.LAZY)
+    main.run_current()
+    assert log == []
+
+    started.start()
+    main.run_current()
+    on_main(joined.join)
+    on_main(awaited.await_)
+
+    assert log == ["start", "join", "await"]
+
+
+def test_a_scope_waits_for_a_lazy_child_that_nobody_starts(main: VMain, scope: CoroutineScope) -> None:
+    """B2, appendix B 5"""
+    children: list[Job] = []
+
+    async def body() -> None:
+        async with coroutine_scope() as inner:
+            children.append(inner.launch(delay, 1, start=CoroutineStart.LAZY))
+
+    job = scope.launch(body)
+    main.drain()
+    assert job.is_active
+
+    children[0].start()
+    main.drain()
+    assert job.is_completed
+    assert not job.is_cancelled
+
+
+def test_an_atomic_start_cannot_be_cancelled_before_the_first_suspension(main: VMain, scope: CoroutineScope) -> None:
+    """B3"""
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        log.append("begun")
+        try:
+            yield from delay(1)
+        finally:
+            log.append(f"over at {main.now:g}")
+
+    scope.launch(body, start=CoroutineStart.ATOMIC).cancel()
+    main.drain()
+
+    assert log == ["begun", "over at 0"]
+
+
+def test_an_undispatched_start_runs_in_the_callers_stack_up_to_the_first_suspension(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """B4: then it goes on by its dispatcher."""
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        log.append("begun")
+        yield from yield_()
+        log.append("resumed")
+
+    scope.launch(body, start=CoroutineStart.UNDISPATCHED)
+    log.append("after launch")
+    main.run_current()
+
+    assert log == ["begun", "after launch", "resumed"]
+
+
+def test_an_undispatched_start_begins_though_its_scope_is_cancelled(main: VMain, scope: CoroutineScope) -> None:
+    """B4"""
+    log: list[str] = []
+    scope.cancel()
+
+    def body() -> Generator[Any, Any, None]:
+        log.append("begun")
+        yield from yield_()
+        log.append("never")
+
+    job = scope.launch(body, start=CoroutineStart.UNDISPATCHED)
+
+    assert log == ["begun"]
+    main.drain()
+    assert log == ["begun"]
+    assert job.is_completed
+
+
+@pytest.mark.parametrize("start", ["LAZY", None, 1], ids=repr)
+def test_a_start_that_is_none_is_refused(scope: CoroutineScope, start: Any) -> None:
+    """B2"""
+    with pytest.raises(TypeError, match="CoroutineStart"):
+        scope.launch(delay, 1, start=start)
+
+
+# ---- B5, B6: Deferred
+
+
+def test_await_gives_the_value_to_each_of_many_awaiters(on_main: OnMain) -> None:
+    """B5"""
+
+    async def body() -> list[object]:
+        value = object()
+        deferred = current_scope().async_(lambda: value)
+        awaiters = [current_scope().async_(deferred.await_) for _ in range(5)]
+        return [await awaiter.await_() is value for awaiter in awaiters]
+
+    assert on_main(body) == [True] * 5
+
+
+def test_await_raises_the_very_object_each_time(scope: CoroutineScope, on_main: OnMain) -> None:
+    """B5"""
+    error = LookupError()
+    deferred = scope.async_(fail, error)
+
+    async def body() -> list[BaseException]:
+        caught: list[BaseException] = []
+        for _ in range(3):
+            try:
+                await deferred.await_()
+            except LookupError as raised:
+                caught.append(raised)
+        return caught
+
+    assert [raised is error for raised in on_main(body)] == [True] * 3
+
+
+def test_an_async_that_nobody_awaits_still_fails_its_parent(main: VMain, scope: CoroutineScope) -> None:
+    """B5, appendix B 21"""
+    log: list[str] = []
+
+    async def body() -> None:
+        deferred = async_(fail, LookupError())
+        try:
+            await deferred.await_()
+        except LookupError:
+            log.append("caught")
+        log.append(f"active: {current_job().is_active}")
+
+    def silent() -> Generator[Any, Any, None]:
+        async_(fail, LookupError())
+        yield from delay(1)
+
+    jobs = [scope.launch(body), scope.launch(silent)]
+    main.drain()
+
+    assert log == ["caught", "active: False"]
+    assert [job.is_cancelled for job in jobs] == [True, True]
+
+
+def test_a_supervised_async_keeps_its_failure_to_itself(
+    main: VMain, scope: CoroutineScope, seen: list[BaseException]
+) -> None:
+    """B5, E3: no handler is asked, nobody is cancelled."""
+    error = LookupError()
+
+    deferred = scope.async_(fail, error)
+    main.drain()
+
+    assert scope.is_active
+    assert seen == []
+    assert deferred.get_completion_exception_or_none() is error
+
+
+def test_awaiting_a_cancelled_deferred_is_an_error_of_the_caller_that_was_not_cancelled(
+    scope: CoroutineScope, on_main: OnMain
+) -> None:
+    """B5: an Exception that can be caught; Kotlin ends the caller silently."""
+    deferred = scope.async_(await_cancellation)
+    deferred.cancel("no longer wanted")
+
+    async def body() -> str:
+        with pytest.raises(DeferredCancelledError, match="no longer wanted") as error:
+            await deferred.await_()
+        ensure_active()
+        return type(error.value.__cause__).__name__
+
+    assert on_main(body) == "CancellationException"
+
+
+def test_a_deferred_shows_its_outcome_once_it_is_complete(main: VMain, scope: CoroutineScope) -> None:
+    """B6"""
+    error = LookupError()
+    good, bad = scope.async_(lambda: 42), scope.async_(fail, error)
+    for deferred in (good, bad):
+        with pytest.raises(IllegalStateError, match="not completed"):
+            deferred.get_completed()
+        with pytest.raises(IllegalStateError, match="not completed"):
+            deferred.get_completion_exception_or_none()
+
+    main.drain()
+
+    assert good.get_completed() == 42
+    assert good.get_completion_exception_or_none() is None
+    assert bad.get_completion_exception_or_none() is error
+    with pytest.raises(LookupError) as raised:
+        bad.get_completed()
+    assert raised.value is error
+
+
+# ---- B7: CompletableDeferred
+
+
+def test_a_completable_deferred_is_completed_once(on_main: OnMain) -> None:
+    """B7"""
+    deferred = CompletableDeferred[int]()
+
+    assert [deferred.complete(1), deferred.complete(2), deferred.complete_exceptionally(LookupError())] == [
+        True,
+        False,
+        False,
+    ]
+    assert deferred.complete_with(lambda: 3) is False
+    assert on_main(deferred.await_) == 1
+
+
+def test_complete_with_takes_what_a_function_returns_or_raises() -> None:
+    """B7"""
+    error = LookupError()
+    good, bad = CompletableDeferred[int](), CompletableDeferred[None]()
+
+    assert good.complete_with(lambda: 3)
+    assert bad.complete_with(lambda: fail(error))
+
+    assert good.get_completed() == 3
+    assert bad.get_completion_exception_or_none() is error
+
+
+def test_a_completable_deferred_is_cancelled_like_any_job_and_with_its_parent() -> None:
+    """B7"""
+    parent = Job()
+    alone, child = CompletableDeferred[int](), CompletableDeferred[int](parent=parent)
+
+    alone.cancel("enough")
+    parent.cancel()
+
+    assert alone.is_cancelled
+    assert alone.complete(1) is False
+    assert child.is_cancelled
+
+
+def test_a_value_given_to_the_constructor_completes_it() -> None:
+    """B7"""
+    assert CompletableDeferred(5).get_completed() == 5
+    assert CompletableDeferred(None).get_completed() is None
+    assert CompletableDeferred().is_active
+    assert isinstance(CompletableDeferred(1), Deferred)
+
+
+# ---- B8: await_all
+
+
+def test_await_all_gives_the_values_in_the_order_of_its_arguments(main: VMain, on_main: OnMain) -> None:
+    """B8: and starts lazy ones."""
+
+    def after(seconds: float) -> Generator[Any, Any, float]:
+        yield from delay(seconds)
+        return seconds
+
+    async def body() -> list[float]:
+        return await await_all(
+            async_(after, 3), async_(after, 1), async_(after, 2, start=CoroutineStart.LAZY), CompletableDeferred(0.0)
+        )
+
+    assert on_main(body) == [3, 1, 2, 0]
+    assert main.now == 3
+    assert on_main(await_all) == []
+
+
+def test_await_all_fails_with_the_first_failure_and_leaves_the_rest_alone(
+    main: VMain, scope: CoroutineScope, on_main: OnMain
+) -> None:
+    """B8: not in the order of the arguments."""
+    error = LookupError()
+
+    def fails() -> Generator[Any, Any, None]:
+        yield from delay(1)
+        raise error
+
+    slow = scope.async_(delay, 5)
+
+    async def body() -> float:
+        with pytest.raises(LookupError):
+            await await_all(slow, scope.async_(fails))
+        assert slow.is_active
+        return main.now
+
+    assert on_main(body) == 1
+
+
+def test_await_all_takes_deferreds_and_nothing_else() -> None:
+    """B8"""
+    with pytest.raises(TypeError, match=r"\*deferreds"):
+        await_all([])  # type: ignore[arg-type]
+
+
+# ---- B9, B10: with_context
+
+
+def test_with_context_looks_at_the_cancellation_first(main: VMain, scope: CoroutineScope) -> None:
+    """B9, appendix B 8: the block is not called."""
+    ran: list[int] = []
+
+    async def body() -> None:
+        cancel()
+        await with_context(EmptyCoroutineContext, ran.append, 1)
+
+    job = scope.launch(body)
+    main.drain()
+
+    assert ran == []
+    assert job.is_cancelled
+
+
+def test_with_context_gives_the_value_and_waits_for_the_children_of_its_block(main: VMain, on_main: OnMain) -> None:
+    """B9"""
+
+    def block() -> str:
+        launch(delay, 4)
+        return "value"
+
+    async def body() -> tuple[str, float]:
+        return await with_context(EmptyCoroutineContext, block), main.now
+
+    assert on_main(body) == ("value", 4)
+
+
+def test_with_context_drops_a_value_that_comes_back_to_a_cancelled_caller(main: VMain, scope: CoroutineScope) -> None:
+    """B9"""
+    log: list[str] = []
+    other = as_dispatcher_of_a_queue()
+
+    async def body() -> None:
+        try:
+            await with_context(other, lambda: "value")
+            log.append("got it")
+        except CancellationException:
+            log.append("dropped")
+            raise
+
+    job = scope.launch(body)
+    main.run_current()
+    other.run_all()  # the value is on its way back
+    job.cancel()
+    main.drain()
+
+    assert log == ["dropped"]
+
+
+class QueueDispatcher(CoroutineDispatcher):
+    """Runs when it is told to."""
+
+    def __init__(self) -> None:
+        self.queue: list[Any] = []
+
+    def dispatch(self, context: Any, block: Any) -> None:
+        self.queue.append(block)
+
+    def run_all(self) -> None:
+        while self.queue:
+            self.queue.pop(0).run()
+
+
+def as_dispatcher_of_a_queue() -> QueueDispatcher:
+    return QueueDispatcher()
+
+
+def test_each_with_context_has_a_job_of_its_own_that_does_not_supervise(main: VMain, on_main: OnMain) -> None:
+    """B9"""
+    error = LookupError()
+
+    def block() -> Generator[Any, Any, Any]:
+        launch(fail, error)
+        yield from delay(9)
+
+    async def body() -> None:
+        outer = current_job()
+        assert await with_context(EmptyCoroutineContext, lambda: current_job()) is not outer
+        with pytest.raises(LookupError) as raised:
+            await with_context(EmptyCoroutineContext, block)
+        assert raised.value is error
+        ensure_active()
+
+    on_main(body)
+    assert main.now == 0
+
+
+def test_on_the_same_dispatcher_the_block_runs_in_place(main: VMain, scope: CoroutineScope) -> None:
+    """B10: same by ==, as two dispatchers of one handler are."""
+    from vmscope import Handler
+
+    handler = Handler(main.looper)
+    log: list[int] = []
+
+    async def body() -> None:
+        before = main.dispatches
+        await with_context(EmptyCoroutineContext, lambda: log.append(main.dispatches - before))
+        await with_context(as_dispatcher(handler), lambda: log.append(main.dispatches - before))
+
+    scope.launch(body, context=as_dispatcher(handler))
+    main.drain()
+
+    assert log == [0, 0]
+
+
+def test_main_and_main_immediate_are_two_dispatchers(main: VMain, scope: CoroutineScope) -> None:
+    """B10, appendix B 23: to the immediate one in place, back from it in place as far as that allows, to Main by a post."""
+    log: list[tuple[str, int]] = []
+
+    async def body() -> None:
+        start = main.dispatches
+        await with_context(Dispatchers.Main.immediate, lambda: log.append(("into immediate", main.dispatches - start)))
+        log.append(("back", main.dispatches - start))
+
+    async def other_way() -> None:
+        start = main.dispatches
+        await with_context(Dispatchers.Main, lambda: log.append(("into Main", main.dispatches - start)))
+
+    assert Dispatchers.Main != Dispatchers.Main.immediate
+    scope.launch(body)
+    main.drain()
+    scope.launch(other_way, context=Dispatchers.Main.immediate)
+    main.drain()
+
+    assert log == [("into immediate", 0), ("back", 0), ("into Main", 1)]
+
+
+# ---- B11, B12: the scope functions
+
+
+def test_coroutine_scope_gives_the_blocks_value_when_all_children_have_ended(main: VMain, on_main: OnMain) -> None:
+    """B11: and inherits the context."""
+
+    def block() -> Any:
+        launch(delay, 2)
+        launch(delay, 3)
+        return current_context()[CoroutineDispatcher]
+
+    async def body() -> tuple[Any, float]:
+        return await coroutine_scope(block), main.now
+
+    assert on_main(body) == (Dispatchers.Main, 3)
+
+
+@pytest.mark.parametrize("form", ["block", "async with"])
+def test_the_first_failure_in_a_coroutine_scope_cancels_the_rest_and_is_raised_to_the_caller(
+    main: VMain, scope: CoroutineScope, seen: list[BaseException], form: str
+) -> None:
+    """B11, E8: never to the handler."""
+    error = LookupError()
+    log: list[Any] = []
+
+    def sibling() -> Generator[Any, Any, None]:
+        try:
+            yield from await_cancellation()
+        finally:
+            log.append("sibling cancelled")
+
+    async def block() -> None:
+        launch(sibling)
+        launch(fail, error)
+        await delay(5)
+
+    async def body() -> None:
+        try:
+            if form == "block":
+                await coroutine_scope(block)
+            else:
+                async with coroutine_scope():
+                    await block()
+        except LookupError as raised:
+            log.append(raised)
+        ensure_active()
+        log.append("goes on")
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["sibling cancelled", error, "goes on"]
+    assert seen == []
+    assert main.now == 0
+
+
+def test_the_children_of_a_supervisor_scope_fail_alone_to_their_handler(
+    main: VMain, scope: CoroutineScope, seen: list[BaseException]
+) -> None:
+    """B12, E2"""
+    error = LookupError()
+    log: list[str] = []
+
+    def sibling() -> Generator[Any, Any, None]:
+        yield from delay(1)
+        log.append("sibling done")
+
+    def block() -> Generator[Any, Any, str]:
+        launch(fail, error)
+        launch(sibling)
+        yield from delay(2)
+        return "value"
+
+    async def body() -> None:
+        log.append(await supervisor_scope(block))
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["sibling done", "value"]
+    assert seen == [error]
+
+
+def test_what_the_block_of_a_supervisor_scope_raises_is_not_supervised(main: VMain, on_main: OnMain) -> None:
+    """B12, appendix B 25"""
+    children: list[Job] = []
+
+    async def block() -> None:
+        children.append(launch(await_cancellation))
+        await yield_()
+        raise LookupError
+
+    async def body() -> None:
+        with pytest.raises(LookupError):
+            await supervisor_scope(block)
+        assert children[0].is_cancelled
+
+    on_main(body)
+
+
+# ---- B13, B14: run_blocking
+
+
+def test_run_blocking_runs_block_and_children_on_this_thread_and_gives_the_value() -> None:
+    """B13"""
+    threads: list[str] = []
+
+    def block() -> str:
+        launch(lambda: threads.append(threading.current_thread().name))
+        threads.append(threading.current_thread().name)
+        return "value"
+
+    assert run_blocking(block) == "value"
+    assert threads == [threading.current_thread().name] * 2
+
+
+def test_run_blocking_raises_what_the_block_or_a_child_failed_with() -> None:
+    """B13"""
+    error = LookupError()
+
+    async def body() -> None:
+        launch(fail, error)
+        await delay(60)
+
+    with pytest.raises(LookupError) as raised:
+        run_blocking(fail, error)
+    assert raised.value is error
+    with pytest.raises(LookupError):
+        run_blocking(body)
+
+
+def test_run_blocking_with_a_dispatcher_runs_there_while_the_caller_waits() -> None:
+    """B13"""
+    with new_single_thread_context("solo") as solo:
+        assert run_blocking(lambda: threading.current_thread().name, context=solo) == "solo"
+
+
+def test_run_blocking_with_a_job_is_its_child() -> None:
+    """B13"""
+    job = Job()
+
+    async def body() -> bool:
+        return current_job().parent is job
+
+    assert run_blocking(body, context=job) is True
+    job.cancel("closed")
+    with pytest.raises(CancellationException, match="closed"):
+        run_blocking(body, context=job)
+
+
+def test_a_nested_run_blocking_shares_the_loop_of_the_outer_one() -> None:
+    """B14: work confined to that loop goes on meanwhile."""
+    log: list[str] = []
+
+    def outer_child() -> Generator[Any, Any, None]:
+        log.append("outer child")
+        yield from yield_()
+        gate.complete(None)
+
+    gate = CompletableDeferred[None]()
+
+    def body() -> None:
+        launch(outer_child)
+        run_blocking(gate.await_)
+        log.append("inner over")
+
+    run_blocking(body)
+
+    assert log == ["outer child", "inner over"]
+
+
+# ---- B15: bodies (the spellings have a file of their own)
+
+
+def test_a_plain_function_that_gives_a_generator_is_run_as_one(on_main: OnMain) -> None:
+    """B15"""
+
+    def generator() -> Generator[Any, Any, str]:
+        yield from yield_()
+        return "ran"
+
+    assert on_main(lambda: generator()) == "ran"
+
+
+@pytest.mark.parametrize("kind", ["plain", "generator", "async"])
+def test_a_stop_iteration_that_escapes_is_a_runtime_error(main: VMain, scope: CoroutineScope, kind: str) -> None:
+    """B15, F29"""
+
+    def plain() -> None:
+        raise StopIteration("slip")
+
+    def generator() -> Generator[Any, Any, None]:
+        yield from yield_()
+        raise StopIteration("slip")
+
+    async def coroutine() -> None:
+        await yield_()
+        raise StopIteration("slip")
+
+    deferred = scope.async_({"plain": plain, "generator": generator, "async": coroutine}[kind])
+    main.drain()
+
+    error = deferred.get_completion_exception_or_none()
+    assert type(error) is RuntimeError
+    assert "StopIteration" in str(error)
+    assert isinstance(error.__cause__, StopIteration)
+
+
+def test_a_stop_iteration_as_a_value_is_a_value_like_any(on_main: OnMain) -> None:
+    """F29"""
+    stop = StopIteration("result")
+
+    async def body() -> list[bool]:
+        return [
+            await async_(lambda: stop).await_() is stop,
+            await with_context(Dispatchers.Unconfined, lambda: stop) is stop,
+            await coroutine_scope(lambda: stop) is stop,
+            await suspend_cancellable_coroutine(lambda cont: cont.resume(stop)) is stop,
+            await CompletableDeferred(stop).await_() is stop,
+        ]
+
+    assert on_main(body) == [True] * 5
+
+
+def test_a_runaway_recursion_fails_its_coroutine_and_nothing_else(main: VMain, scope: CoroutineScope) -> None:
+    """F28"""
+
+    def deep(level: int) -> Generator[Any, Any, None]:
+        yield from deep(level + 1)
+
+    bad = scope.async_(deep, 0)
+    main.drain()
+
+    assert isinstance(bad.get_completion_exception_or_none(), RecursionError)
+    good = scope.async_(lambda: "fine")
+    main.drain()
+    assert good.get_completed() == "fine"
+
+
+def test_what_a_dispatcher_runs_twice_runs_once(main: VMain) -> None:
+    """B15, F17: a stranger's slip must not put two threads into one generator."""
+    ran: list[int] = []
+    twice = QueueDispatcher()
+
+    CoroutineScope(twice).launch(ran.append, 1)
+    block = twice.queue.pop()
+    block.run()
+    block.run()
+
+    assert ran == [1]
+
+
+def test_a_step_in_a_step_is_refused(main: VMain, scope: CoroutineScope) -> None:
+    """B15, F17, F27: whoever cancels or resumes a running coroutine leaves its generator alone."""
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        job = current_job()
+        thread = threading.Thread(target=job.cancel)
+        thread.start()
+        thread.join()
+        log.append("still running")
+        try:
+            yield from delay(1)
+        except CancellationException:
+            log.append("seen at the suspension")
+            raise
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["still running", "seen at the suspension"]
