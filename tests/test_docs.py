@@ -53,6 +53,17 @@ def test_every_public_name_stands_on_the_page_for_those_who_know_kotlin(name: st
     assert any(re.search(rf"(?<![\w.]){name}\b", code) for code in in_code), f"{name} is not in docs/kotlin.md"
 
 
+def test_what_the_tables_say_to_write_is_in_the_public_face() -> None:
+    face = (ROOT / "tests/face.txt").read_text(encoding="utf-8")
+    not_in_it = {"immediate", "suppressed"} | {"excepthook", "futures", "len", "Feed"}  # attributes; not ours
+    ours = " ".join(row.split("|")[-2] for row in re.findall(r"^\|.*\|$", KOTLIN, re.M))
+
+    for code in re.findall(r"`([^`]+)`", ours):
+        for called, attribute, word in re.findall(r"([A-Za-z_]\w*)\(|\.([A-Za-z_]\w*)|\b([a-z]+_\w*)", code):
+            name = called or attribute or word
+            assert name in not_in_it or re.search(rf"\b{name}\b", face), f"`{code}`: there is no {name}"
+
+
 def test_each_deviation_on_purpose_has_its_section_with_an_example_that_runs() -> None:
     sections = re.split(r"^### (\d+)\. ", KOTLIN, flags=re.M)
     numbers, texts = sections[1::2], sections[2::2]

@@ -13,7 +13,6 @@ What is rested on, and held by `tests/test_ground.py`:
 from __future__ import annotations
 
 import sys
-import sysconfig
 import threading
 from _thread import get_ident
 from os import register_at_fork as _register_at_fork
@@ -40,7 +39,8 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
-FREE_THREADED: bool = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and not getattr(sys, "_is_gil_enabled", bool)()
+#: True where threads run without the GIL. (`sys._is_gil_enabled` is there from 3.13 on.)
+FREE_THREADED: bool = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 #: No wait of the operating system is asked for more seconds than this: get(timeout=1e10) raises OverflowError.
 LONGEST_WAIT = 86_400.0
@@ -81,7 +81,17 @@ def after_fork(reset: Callable[[], object]) -> None:
 
 
 def report_uncaught(exception: BaseException) -> None:
-    """Hand a failure that nobody took to `threading.excepthook`, as it is set now: a test's or a service's own."""
-    threading.excepthook(
-        threading.ExceptHookArgs((type(exception), exception, exception.__traceback__, current_thread()))
-    )
+    """Hand a failure that nobody took to `threading.excepthook`, as it is set now: a test's or a service's own.
+
+    Never raises: a hook that does is told of to `sys.excepthook`, as `threading` itself does. A job that ends must not be
+    kept from its end by it.
+    """
+    try:
+        threading.excepthook(
+            threading.ExceptHookArgs((type(exception), exception, exception.__traceback__, current_thread()))
+        )
+    except BaseException as second:  # noqa: BLE001  (see above)
+        try:
+            sys.excepthook(type(second), second, second.__traceback__)
+        except BaseException:  # noqa: BLE001  (there is nobody left to tell)
+            return

@@ -20,6 +20,7 @@ from vmscope import (
     DeferredCancelledError,
     Dispatchers,
     EmptyCoroutineContext,
+    Handler,
     IllegalStateError,
     Job,
     SupervisorJob,
@@ -460,7 +461,7 @@ def test_with_context_gives_the_value_and_waits_for_the_children_of_its_block(ma
 def test_with_context_drops_a_value_that_comes_back_to_a_cancelled_caller(main: VMain, scope: CoroutineScope) -> None:
     """B9"""
     log: list[str] = []
-    other = as_dispatcher_of_a_queue()
+    other = QueueDispatcher()
 
     async def body() -> None:
         try:
@@ -493,10 +494,6 @@ class QueueDispatcher(CoroutineDispatcher):
             self.queue.pop(0).run()
 
 
-def as_dispatcher_of_a_queue() -> QueueDispatcher:
-    return QueueDispatcher()
-
-
 def test_each_with_context_has_a_job_of_its_own_that_does_not_supervise(main: VMain, on_main: OnMain) -> None:
     """B9"""
     error = LookupError()
@@ -519,8 +516,6 @@ def test_each_with_context_has_a_job_of_its_own_that_does_not_supervise(main: VM
 
 def test_on_the_same_dispatcher_the_block_runs_in_place(main: VMain, scope: CoroutineScope) -> None:
     """B10: same by ==, as two dispatchers of one handler are."""
-    from vmscope import Handler
-
     handler = Handler(main.looper)
     log: list[int] = []
 

@@ -156,6 +156,7 @@ class CoroutineName(ContextElement):
     """
 
     __slots__ = ("name",)
+    name: str
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):

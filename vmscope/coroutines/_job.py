@@ -370,6 +370,7 @@ class Job(ContextElement):
             if error is not None:
                 first = self._add_cause_locked(error)
             self._state = COMPLETING if self._cause is None else FINISHING
+            nodes: list[Node] = []
             if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
                 state, nodes = self._end_locked()
         if first:

@@ -140,6 +140,11 @@ class MainDispatcher(LooperDispatcher):
         """Starts and resumes in place where the calling thread is the main one."""
         return self._other or self
 
+    @property
+    def _resumes_timers_in_place(self) -> bool:  # type: ignore[override]  # what stands behind Main decides
+        delegate = self._delegate()
+        return True if delegate is None else delegate._resumes_timers_in_place
+
     def is_dispatch_needed(self, context: CoroutineContext) -> bool:
         delegate = self._delegate()
         return super().is_dispatch_needed(context) if delegate is None else delegate.is_dispatch_needed(context)

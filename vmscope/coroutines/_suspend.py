@@ -109,7 +109,8 @@ class Suspension(Suspending[T_co]):
         self._begun = True
         return cast("T_co", (yield self))
 
-    __await__ = __iter__
+    if not TYPE_CHECKING:
+        __await__ = __iter__  # the same without a call; its type is that of the base
 
     def _start(self, coroutine: Any) -> object:
         """Begin the wait of `coroutine`, whose step is over. Answer with a value, raise, or answer SUSPENDED."""
@@ -131,7 +132,8 @@ class Call(Suspending[T_co]):
         self._begin()
         return self._function(*self._args)
 
-    __await__ = __iter__
+    if not TYPE_CHECKING:
+        __await__ = __iter__
 
     def _name(self) -> str:
         return self._called

@@ -27,7 +27,7 @@ class CreationExtrasKey(Generic[T]):
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
 
     def __repr__(self) -> str:
         return f"CreationExtrasKey({self.name!r})"
@@ -90,7 +90,7 @@ class CreationExtras:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CreationExtras) and self._values == other._values
 
-    __hash__ = None  # type: ignore[assignment]  # equal by contents, and the mutable kind changes them
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # equal by contents, and the mutable kind changes them
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{key.name}={value!r}' for key, value in self._values.items())})"

@@ -156,10 +156,10 @@ class Claim:
     __slots__ = ("done", "generation", "key", "thread")
 
     def __init__(self, key: str) -> None:
-        self.key = key
-        self.generation = 0
-        self.thread = get_ident()
-        self.done = Event()
+        self.key: str = key
+        self.generation: int = 0
+        self.thread: int = get_ident()
+        self.done: Event = Event()
 
     def wait(self) -> None:
         """Wait for the end of another's construction.

@@ -230,6 +230,9 @@ class ViewModel:
 
 # ---- inside
 
+#: Told of each ViewModel the first time that it is used: the guard of a test keeps track of them.
+watch: Callable[[ViewModel], object] | None = None
+
 
 def _inside(view_model: ViewModel) -> _Inside:
     """Return what the library keeps for `view_model`, made at the first call: its __init__ may not have run."""
@@ -239,7 +242,10 @@ def _inside(view_model: ViewModel) -> _Inside:
     try:
         return cast("_Inside", own["_vmscope_inside"])
     except KeyError:
-        return cast("_Inside", own.setdefault("_vmscope_inside", _Inside()))
+        inside = cast("_Inside", own.setdefault("_vmscope_inside", _Inside()))
+        if watch is not None:
+            watch(view_model)
+        return inside
 
 
 def _name(view_model: ViewModel) -> str:

@@ -77,7 +77,7 @@ class Looper:
     """
 
     def __init__(self, clock: Clock = uptime) -> None:
-        self.queue = MessageQueue(clock)
+        self.queue: MessageQueue = MessageQueue(clock)
         self.thread: Thread = current_thread()
         self.exception: BaseException | None = None
         self.on_uncaught: Callable[[Any, BaseException], object] | None = None

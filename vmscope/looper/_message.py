@@ -51,6 +51,11 @@ class Message:
         "_data", "_in_use", "_removed", "arg1", "arg2", "asynchronous", "callback", "obj", "reply_to", "target", "what",
         "when",
     )  # fmt: skip
+    what: int
+    arg1: int
+    arg2: int
+    asynchronous: bool
+    when: float
 
     def __init__(
         self,

@@ -1,0 +1,952 @@
+"""Dispatchers: which thread, in what order, and what a dispatcher that refuses does to a coroutine (rows D1-D19)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.virtual_main import VMain
+from vmscope import (
+    CancellationException,
+    CoroutineDispatcher,
+    CoroutineExceptionHandler,
+    CoroutineScope,
+    Dispatchers,
+    EmptyCoroutineContext,
+    Handler,
+    HandlerThread,
+    IllegalStateError,
+    Job,
+    Looper,
+    RejectedExecutionError,
+    SupervisorJob,
+    as_dispatcher,
+    await_cancellation,
+    check_main,
+    current_scope,
+    delay,
+    ensure_active,
+    join_all,
+    launch,
+    main_thread,
+    new_fixed_thread_pool_context,
+    new_single_thread_context,
+    register_main_factory,
+    run_blocking,
+    with_context,
+    worker_thread,
+    yield_,
+)
+from vmscope.coroutines import _main, _pool, _timer
+
+OnMain = Callable[..., Any]
+
+
+@pytest.fixture
+def seen() -> list[BaseException]:
+    """What the handler of `scope` was told."""
+    return []
+
+
+@pytest.fixture
+def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
+    """Children fail alone, on Main, into `seen`."""
+    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
+    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
+
+
+class QueueDispatcher(CoroutineDispatcher):
+    """Runs when it is told to; refuses when it is `closed`, breaks when it is `broken`."""
+
+    def __init__(self) -> None:
+        self.queue: list[Any] = []
+        self.closed = False
+        self.broken: BaseException | None = None
+
+    def dispatch(self, context: Any, block: Any) -> None:
+        if self.closed:
+            raise RejectedExecutionError("closed")
+        if self.broken is not None:
+            raise self.broken
+        self.queue.append(block)
+
+    def run_all(self) -> None:
+        while self.queue:
+            self.queue.pop(0).run()
+
+
+def here() -> str:
+    return threading.current_thread().name
+
+
+def most_at_once(dispatcher: CoroutineDispatcher, tasks: int, expected: int) -> int:
+    """Start `tasks` on `dispatcher` that wait for each other until `expected` are there; how many there were at most."""
+    lock = threading.Lock()
+    count = 0
+    highest = 0
+    all_there = threading.Event()
+
+    def task() -> None:
+        nonlocal count, highest
+        with lock:
+            count += 1
+            highest = max(highest, count)
+            if count >= expected:
+                all_there.set()
+        assert all_there.wait(10), f"{highest} of {expected} at once"
+        with lock:
+            count -= 1
+
+    async def body() -> None:
+        jobs = [launch(task, context=dispatcher) for _ in range(tasks)]
+        await join_all(*jobs)
+
+    run_blocking(body)
+    return highest
+
+
+# ---- D1, D2, D3: Default and IO
+
+
+def test_default_runs_as_many_at_once_as_there_are_processors_and_at_least_two() -> None:
+    """D1"""
+    limit = max(2, os.cpu_count() or 2)
+
+    assert most_at_once(Dispatchers.Default, 3 * limit, limit) == limit
+
+
+def test_io_runs_64_at_once_or_as_many_as_there_are_processors() -> None:
+    """D2"""
+    limit = max(64, os.cpu_count() or 2)
+
+    assert most_at_once(Dispatchers.IO, limit + 20, limit) == limit
+
+
+def test_default_and_io_have_daemon_threads_of_one_pool() -> None:
+    """D1, D2: each takes the thread that the other left."""
+
+    async def body() -> tuple[threading.Thread, threading.Thread]:
+        one = await with_context(Dispatchers.Default, threading.current_thread)
+        return one, await with_context(Dispatchers.IO, threading.current_thread)
+
+    one, other = run_blocking(body)
+
+    assert one.daemon
+    assert other.daemon
+    assert one.name.startswith("vmscope-worker-")
+    assert other.name.startswith("vmscope-worker-")
+
+
+def test_a_view_of_io_has_a_limit_of_its_own_beyond_that_of_io() -> None:
+    """D3"""
+    view = Dispatchers.IO.limited_parallelism(100, "docs")
+
+    assert most_at_once(view, 120, 100) == 100
+    assert repr(view) == "docs"
+
+
+# ---- D4, D5, D6, D7: Main
+
+
+def test_main_posts_every_time(main: VMain, scope: CoroutineScope) -> None:
+    """D4: also from its own thread."""
+    log: list[str] = []
+
+    scope.launch(log.append, "body")
+    assert log == []
+    main.run_current()
+
+    assert log == ["body"]
+    assert Dispatchers.Main.is_dispatch_needed(EmptyCoroutineContext) is True
+
+
+def test_a_barrier_does_not_hold_coroutines_back(main: VMain, scope: CoroutineScope) -> None:
+    """D4: they are asynchronous messages."""
+    log: list[str] = []
+    token = main.looper.queue.post_sync_barrier()
+    Handler(main.looper).post(lambda: log.append("plain message"))
+
+    scope.launch(log.append, "coroutine")
+    main.looper.pump()
+    assert log == ["coroutine"]
+
+    main.looper.queue.remove_sync_barrier(token)
+    main.run_current()
+    assert log == ["coroutine", "plain message"]
+
+
+def test_the_first_use_without_a_main_looper_raises_with_a_hint() -> None:
+    """D4"""
+    with pytest.raises(IllegalStateError, match="prepare_main"):
+        CoroutineScope(Dispatchers.Main).launch(delay, 1)
+
+
+@pytest.fixture
+def own_factories(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(_main, "_main", _main._Main())
+    return None
+
+
+@pytest.mark.usefixtures("own_factories")
+def test_the_factory_of_the_highest_priority_makes_main_on_first_use() -> None:
+    """D4"""
+    made: list[str] = []
+    queue = QueueDispatcher()
+
+    def factory(name: str) -> QueueDispatcher:
+        made.append(name)
+        return queue
+
+    register_main_factory(lambda: factory("low"), priority=1)
+    register_main_factory(lambda: factory("high"), priority=5)
+    register_main_factory(lambda: factory("late"), priority=5)
+    assert made == []
+    ran: list[int] = []
+
+    CoroutineScope(Dispatchers.Main).launch(ran.append, 1)
+    CoroutineScope(Dispatchers.Main).launch(ran.append, 2)
+    queue.run_all()
+
+    assert made == ["high"]
+    assert ran == [1, 2]
+
+
+def test_immediate_starts_in_place_exactly_on_the_main_loopers_thread(main: VMain, scope: CoroutineScope) -> None:
+    """D5"""
+    immediate = Dispatchers.Main.immediate
+    log: list[tuple[str, str]] = []
+
+    scope.launch(lambda: log.append(("on main", here())), context=immediate)
+    assert log == [("on main", here())]
+
+    thread = threading.Thread(
+        target=lambda: scope.launch(lambda: log.append(("from elsewhere", here())), context=immediate)
+    )
+    thread.start()
+    thread.join()
+    assert len(log) == 1
+
+    main.run_current()
+    assert log[1] == ("from elsewhere", here())
+    assert immediate.is_dispatch_needed(EmptyCoroutineContext) is False
+
+
+def test_yield_and_a_direct_dispatch_post_on_immediate_too(main: VMain, scope: CoroutineScope) -> None:
+    """D5"""
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        log.append("begun")
+        yield from yield_()
+        log.append("after yield")
+
+    class Block:
+        def run(self) -> None:
+            log.append("dispatched")
+
+    scope.launch(body, context=Dispatchers.Main.immediate)
+    Dispatchers.Main.immediate.dispatch(EmptyCoroutineContext, Block())
+    assert log == ["begun"]
+
+    main.run_current()
+    assert log == ["begun", "after yield", "dispatched"]
+
+
+def test_what_is_started_in_place_while_another_runs_waits_for_it(main: VMain, scope: CoroutineScope) -> None:
+    """D6: 1 3 2, and by the same FIFO for Unconfined and every immediate dispatcher."""
+    log: list[str] = []
+
+    def outer() -> None:
+        log.append("1")
+        launch(log.append, "2", context=Dispatchers.Unconfined)
+        launch(log.append, "2b", context=as_dispatcher(Handler(main.looper)).immediate)
+        log.append("3")
+
+    scope.launch(outer, context=Dispatchers.Main.immediate)
+
+    assert log == ["1", "3", "2", "2b"]
+
+
+def test_under_plain_main_an_inner_immediate_start_is_in_place(main: VMain, scope: CoroutineScope) -> None:
+    """D6: 1 2 3, for no in-place loop is going on."""
+    log: list[str] = []
+
+    def outer() -> None:
+        log.append("1")
+        launch(log.append, "2", context=Dispatchers.Main.immediate)
+        log.append("3")
+
+    scope.launch(outer)
+    main.run_current()
+
+    assert log == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("dispatcher", [Dispatchers.Main.immediate, Dispatchers.Unconfined], ids=repr)
+def test_100000_nested_starts_in_place_do_not_grow_the_stack(main: VMain, dispatcher: CoroutineDispatcher) -> None:
+    """D7, F39"""
+    scope = CoroutineScope(SupervisorJob() + dispatcher)
+    reached: list[int] = []
+
+    def body(level: int) -> None:
+        if level:
+            scope.launch(body, level - 1)
+        else:
+            reached.append(level)
+
+    scope.launch(body, 100_000)
+
+    assert reached == [0]
+
+
+# ---- D8: delay on Main
+
+
+def test_a_delay_on_main_is_one_message_that_cancelling_takes_back(main: VMain, scope: CoroutineScope) -> None:
+    """D8"""
+    resumed: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        yield from delay(5)
+        resumed.append(here())
+
+    first, second = scope.launch(body), scope.launch(body)
+    main.run_current()
+    assert main.looper.queue.peek_when() == 5
+
+    first.cancel()
+    before = main.dispatches
+    main.drain()
+
+    assert resumed == [here()]
+    assert main.now == 5
+    assert main.dispatches - before == 2, "the cancelled one's clean-up, and one message for the delay"
+
+    third = scope.launch(body)
+    main.run_current()
+    third.cancel()
+    main.run_current()
+    assert main.looper.queue.peek_when() is None
+    assert second.is_completed
+
+
+# ---- D9: a queue that is closed
+
+
+def test_a_coroutine_whose_looper_has_quit_is_cancelled_and_cleans_up_on_io(seen: list[BaseException]) -> None:
+    """D9, F49, appendix B 24"""
+    log: list[Any] = []
+    reached = threading.Event()
+    ended = threading.Event()
+
+    def body() -> Generator[Any, Any, None]:
+        reached.set()
+        try:
+            yield from await_cancellation()
+        except CancellationException as cancelled:
+            log.append(str(cancelled))
+            raise
+        finally:
+            log.append(here().startswith("vmscope-worker-"))
+
+    with HandlerThread("ui") as thread:
+        scope = CoroutineScope(SupervisorJob() + as_dispatcher(thread.handler))
+        job = scope.launch(body)
+        assert reached.wait(10)
+        job.invoke_on_completion(lambda _: ended.set())
+    job.cancel("the end")  # its resumption is refused by the queue
+    assert ended.wait(10)
+
+    assert log == ["the end", True]
+
+
+def test_a_launch_on_a_looper_that_has_quit_is_cancelled_with_a_message_that_says_so(main: VMain) -> None:
+    """D9"""
+    main.looper.quit()
+    ran: list[int] = []
+    ended = threading.Event()
+
+    job = CoroutineScope(Dispatchers.Main).launch(ran.append, 1)
+    job.invoke_on_completion(lambda _: ended.set())
+    assert ended.wait(10)
+
+    assert job.is_cancelled
+    assert "rejected" in str(job.get_cancellation_exception())
+    assert ran == []
+
+
+def test_what_is_queued_when_the_looper_quits_is_cancelled(main: VMain, scope: CoroutineScope) -> None:
+    """D9, F3, F49"""
+    ran: list[int] = []
+    ended = threading.Event()
+    job = scope.launch(ran.append, 1)
+    job.invoke_on_completion(lambda _: ended.set())
+
+    main.looper.quit()
+    assert ended.wait(10)
+
+    assert job.is_cancelled
+    assert ran == []
+
+
+def test_a_closed_executor_cancels_the_coroutine_and_lets_it_clean_up() -> None:
+    """D9, D13, F49: also where shutdown(cancel_futures=True) dropped what was queued."""
+    log: list[str] = []
+    reached, blocked, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def waits() -> Generator[Any, Any, None]:
+        try:
+            reached.set()
+            yield from await_cancellation()
+        finally:
+            log.append("cleaned up")
+
+    executor = ThreadPoolExecutor(1)
+    scope = CoroutineScope(SupervisorJob() + as_dispatcher(executor))
+    waiting = scope.launch(waits)
+    assert reached.wait(10)
+    scope.launch(blocked.wait, 10)
+    queued = scope.launch(log.append, "never")
+    executor.shutdown(wait=False, cancel_futures=True)
+    waiting.cancel()
+    waiting.invoke_on_completion(lambda _: ended.set())
+    blocked.set()
+    assert ended.wait(10)
+    late = scope.launch(log.append, "never")
+
+    async def joins() -> None:
+        await join_all(queued, late)
+
+    run_blocking(joins)
+    assert log == ["cleaned up"]
+    assert queued.is_cancelled
+    assert late.is_cancelled
+
+
+# ---- D10: Unconfined
+
+
+def test_unconfined_runs_in_the_caller_then_where_it_is_resumed(main: VMain) -> None:
+    """D10"""
+    gate = Job()
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        log.append(here())
+        yield from gate.join()
+        log.append(here())
+
+    CoroutineScope(Dispatchers.Unconfined).launch(body)
+    thread = threading.Thread(target=gate.cancel, name="resumer")
+    thread.start()
+    thread.join()
+
+    assert log == [threading.current_thread().name, "resumer"]
+
+
+def test_unconfined_has_no_threads_to_limit_and_nowhere_to_dispatch() -> None:
+    """D10"""
+    with pytest.raises(NotImplementedError, match="Unconfined"):
+        Dispatchers.Unconfined.limited_parallelism(1)
+    with pytest.raises(NotImplementedError, match="yield_"):
+        Dispatchers.Unconfined.dispatch(EmptyCoroutineContext, None)  # type: ignore[arg-type]
+
+
+# ---- D11: views
+
+
+def test_a_view_runs_at_most_its_limit_at_once() -> None:
+    """D11"""
+    assert most_at_once(Dispatchers.IO.limited_parallelism(3), 30, 3) == 3
+
+
+def test_a_view_of_one_runs_its_tasks_one_after_the_other_in_order() -> None:
+    """D11"""
+    view = Dispatchers.IO.limited_parallelism(1)
+    log: list[int] = []
+
+    async def body() -> None:
+        await join_all(*(launch(log.append, number, context=view) for number in range(200)))
+
+    run_blocking(body)
+
+    assert log == list(range(200))
+
+
+def test_a_view_of_one_is_no_mutex_across_a_suspension() -> None:
+    """D11, appendix B 20"""
+    queue = QueueDispatcher()
+    view = queue.limited_parallelism(1)
+    log: list[str] = []
+
+    def body(name: str) -> Generator[Any, Any, None]:
+        log.append(f"{name} begins")
+        yield from yield_()
+        log.append(f"{name} ends")
+
+    scope = CoroutineScope(view)
+    scope.launch(body, "a")
+    scope.launch(body, "b")
+    queue.run_all()
+
+    assert log == ["a begins", "b begins", "a ends", "b ends"]
+
+
+def test_a_view_gives_its_worker_back_every_16_tasks() -> None:
+    """D11: others of the parent come in between."""
+    queue = QueueDispatcher()
+    view = queue.limited_parallelism(1)
+    log: list[str] = []
+    for number in range(40):
+        CoroutineScope(view).launch(log.append, f"view {number}")
+    CoroutineScope(queue).launch(log.append, "other")
+
+    queue.run_all()
+
+    assert log.index("other") == 16
+    assert len(log) == 41
+
+
+def test_a_view_as_wide_as_its_parent_may_be_the_parent() -> None:
+    """D11"""
+    view = Dispatchers.Default.limited_parallelism(2)
+
+    assert view.limited_parallelism(2) is view
+    assert view.limited_parallelism(99) is view
+    assert view.limited_parallelism(1) is not view
+
+
+def test_a_view_of_main_is_main(main: VMain) -> None:
+    """D11"""
+    assert Dispatchers.Main.limited_parallelism(1) is Dispatchers.Main
+    assert Dispatchers.Main.immediate.limited_parallelism(3) is Dispatchers.Main.immediate
+    assert repr(Dispatchers.Main.limited_parallelism(1, "ui")) == "ui"
+
+
+@pytest.mark.parametrize("parallelism", [True, 1.5, "2"], ids=repr)
+def test_a_parallelism_that_is_no_whole_number_is_refused(parallelism: Any) -> None:
+    """D11"""
+    with pytest.raises(TypeError, match="parallelism"):
+        Dispatchers.IO.limited_parallelism(parallelism)
+
+
+def test_a_task_that_raises_costs_its_view_no_place(uncaught: list[BaseException]) -> None:
+    """D11, F52"""
+    view = Dispatchers.IO.limited_parallelism(1)
+    done = threading.Event()
+
+    class Raises:
+        def run(self) -> None:
+            raise LookupError
+
+    class Sets:
+        def run(self) -> None:
+            done.set()
+
+    view.dispatch(EmptyCoroutineContext, Raises())
+    view.dispatch(EmptyCoroutineContext, Sets())
+
+    assert done.wait(10)
+    assert [type(error) for error in uncaught] == [LookupError]
+    uncaught.clear()
+
+
+# ---- D12: threads of one's own
+
+
+def test_a_single_thread_context_has_one_daemon_thread_of_its_name() -> None:
+    """D12"""
+    with new_single_thread_context("solo") as solo:
+
+        async def body() -> set[threading.Thread]:
+            return {await with_context(solo, threading.current_thread) for _ in range(3)}
+
+        (thread,) = run_blocking(body)
+
+    assert thread.name == "solo"
+    assert thread.daemon
+    assert solo.join(10)
+    assert not thread.is_alive()
+
+
+def test_the_threads_of_a_fixed_pool_are_numbered() -> None:
+    """D12"""
+    with new_fixed_thread_pool_context(3, "crew") as crew:
+        assert most_at_once(crew, 9, 3) == 3
+        assert run_blocking(here, context=crew) in {"crew-1", "crew-2", "crew-3"}
+
+
+def test_a_closed_pool_runs_what_is_queued_and_refuses_the_rest() -> None:
+    """D12"""
+    pool = new_single_thread_context("solo")
+    gate = threading.Event()
+    log: list[str] = []
+    scope = CoroutineScope(SupervisorJob() + pool)
+    scope.launch(gate.wait, 10)
+    scope.launch(log.append, "queued")
+
+    pool.close()
+    pool.close()
+    late = scope.launch(log.append, "late")
+    gate.set()
+    assert pool.join(10)
+    run_blocking(late.join)
+
+    assert log == ["queued"]
+    assert late.is_cancelled
+    with pytest.raises(RejectedExecutionError, match="closed"):
+        pool.dispatch(EmptyCoroutineContext, None)  # type: ignore[arg-type]
+
+
+# ---- D13: executors
+
+
+def test_an_executor_is_a_dispatcher_and_comes_back_as_itself() -> None:
+    """D13"""
+    with ThreadPoolExecutor(1, thread_name_prefix="pool") as executor:
+        dispatcher = as_dispatcher(executor)
+
+        assert run_blocking(here, context=dispatcher).startswith("pool")
+        assert dispatcher.as_executor() is executor
+
+        async def body() -> str:
+            await delay(0.001)  # by the shared timer thread, and back on the executor
+            return here()
+
+        assert run_blocking(body, context=dispatcher).startswith("pool")
+        dispatcher.close()
+        with pytest.raises(RuntimeError, match="shutdown"):
+            executor.submit(print)
+
+
+def test_a_dispatcher_is_an_executor_and_comes_back_as_itself(main: VMain) -> None:
+    """D13"""
+    executor = Dispatchers.Main.as_executor()
+
+    good: Future[int] = executor.submit(divmod, 7, 2)
+    bad: Future[int] = executor.submit(divmod, 7, 0)
+    assert not good.done()
+    main.run_current()
+
+    assert good.result(0) == (3, 1)
+    assert isinstance(bad.exception(0), ZeroDivisionError)
+    assert as_dispatcher(executor) is Dispatchers.Main
+    executor.shutdown()
+    with pytest.raises(RejectedExecutionError):
+        executor.submit(divmod, 7, 2)
+
+
+# ---- D14: handlers
+
+
+def test_handler_dispatchers_are_equal_by_handler_and_immediacy(main: VMain) -> None:
+    """D14"""
+    handler, other = Handler(main.looper), Handler(main.looper)
+
+    assert as_dispatcher(handler) == as_dispatcher(handler, "name")
+    assert hash(as_dispatcher(handler)) == hash(as_dispatcher(handler, "name"))
+    assert as_dispatcher(handler) != as_dispatcher(other)
+    assert as_dispatcher(handler) != as_dispatcher(handler).immediate
+    assert as_dispatcher(handler).immediate == as_dispatcher(handler).immediate
+    assert repr(as_dispatcher(handler, "ui").immediate) == "ui.immediate"
+
+
+def test_a_handler_dispatcher_runs_on_its_loopers_thread() -> None:
+    """D14"""
+    with HandlerThread("ui") as thread:
+        assert run_blocking(here, context=as_dispatcher(thread.handler)) == "ui"
+
+
+# ---- D15: one's own
+
+
+def test_a_dispatcher_of_ones_own_needs_dispatch_alone() -> None:
+    """D15"""
+    queue = QueueDispatcher()
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        log.append("first")
+        yield from yield_()
+        log.append("second")
+
+    CoroutineScope(queue).launch(body)
+    assert log == []
+    queue.run_all()
+
+    assert log == ["first", "second"]
+
+
+def test_is_dispatch_needed_false_runs_in_place() -> None:
+    """D15"""
+
+    class InPlace(QueueDispatcher):
+        def is_dispatch_needed(self, context: Any) -> bool:
+            assert context[Job] is not None
+            return False
+
+    ran: list[int] = []
+    CoroutineScope(InPlace()).launch(ran.append, 1)
+
+    assert ran == [1]
+
+
+def test_a_dispatcher_without_dispatch_says_what_to_write() -> None:
+    """D15"""
+
+    class Empty(CoroutineDispatcher):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"define dispatch\(context, block\)"):
+        CoroutineScope(SupervisorJob() + Empty() + CoroutineExceptionHandler(lambda *_: None)).launch(print)
+
+
+def test_a_dispatch_that_raises_fails_the_coroutine_which_then_cleans_up(seen: list[BaseException]) -> None:
+    """D15, F50"""
+    error = LookupError("broken")
+    queue = QueueDispatcher()
+    log: list[str] = []
+    gate, ended = Job(), threading.Event()
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from gate.join()
+        finally:
+            log.append("finally")
+
+    handler = CoroutineExceptionHandler(lambda _context, failure: seen.append(failure))
+    job = CoroutineScope(SupervisorJob() + queue + handler).launch(body)
+    queue.run_all()
+    job.invoke_on_completion(lambda _: ended.set())
+    queue.broken = error
+    gate.complete()
+    assert ended.wait(10)
+
+    assert log == ["finally"]
+    assert seen == [error]
+    assert job.is_cancelled
+
+
+# ---- D16: yield_
+
+
+def test_yield_goes_behind_what_is_queued(main: VMain, scope: CoroutineScope) -> None:
+    """D16"""
+    log: list[str] = []
+
+    def body(name: str) -> Generator[Any, Any, None]:
+        for turn in range(2):
+            log.append(f"{name}{turn}")
+            yield from yield_()
+
+    scope.launch(body, "a")
+    scope.launch(body, "b")
+    main.run_current()
+
+    assert log == ["a0", "b0", "a1", "b1"]
+
+
+@pytest.mark.parametrize("dispatcher", [Dispatchers.Main, Dispatchers.Unconfined], ids=repr)
+def test_yield_always_looks_at_the_cancellation(main: VMain, dispatcher: CoroutineDispatcher) -> None:
+    """D16"""
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        current_scope().cancel("enough")
+        try:
+            yield from yield_()
+        except CancellationException as cancelled:
+            log.append(str(cancelled))
+
+    CoroutineScope(SupervisorJob() + dispatcher).launch(body)
+    main.run_current()
+
+    assert log == ["enough"]
+
+
+def test_yield_on_unconfined_does_not_suspend_where_nothing_waits(main: VMain) -> None:
+    """D16: where something does, it goes first."""
+    log: list[str] = []
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+
+    def alone() -> Generator[Any, Any, None]:
+        log.append("1")
+        yield from yield_()
+        log.append("2")
+
+    def with_another() -> Generator[Any, Any, None]:
+        launch(log.append, "other")
+        yield from yield_()
+        log.append("after other")
+
+    scope.launch(alone)
+    log.append("3")
+    scope.launch(with_another)
+
+    assert log == ["1", "2", "3", "other", "after other"]
+
+
+# ---- D17: the timer thread
+
+
+def test_one_timer_thread_serves_thousands_and_runs_no_users_code() -> None:
+    """D17: on Unconfined, what a timer resumes goes on a worker."""
+    names: set[str] = set()
+    timer_threads: set[str] = set()
+
+    def waits(number: int) -> Generator[Any, Any, None]:
+        yield from delay(number % 7 / 10_000)
+        names.add(here())
+
+    async def body() -> None:
+        await join_all(*(launch(waits, number, context=Dispatchers.Unconfined) for number in range(2_000)))
+        timer_threads.update(
+            thread.name for thread in threading.enumerate() if thread.name.startswith("vmscope-timer")
+        )
+
+    run_blocking(body, context=Dispatchers.Default)
+
+    assert timer_threads == {"vmscope-timer"}
+    assert {name.rsplit("-", 1)[0] for name in names} == {"vmscope-worker"}
+    assert _timer.shared_timers() is _timer.shared_timers()
+
+
+# ---- D18: shutdown
+
+
+def test_shutdown_waits_and_reports_what_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D18: tried on a pool of its own, for the process has but one."""
+    pool = _pool.Pool("tried")
+    monkeypatch.setattr(_pool, "pool", pool)
+    started, gate = threading.Event(), threading.Event()
+
+    class Stuck:
+        def run(self) -> None:
+            started.set()
+            assert gate.wait(10)
+
+    pool.dispatch(EmptyCoroutineContext, Stuck())
+    assert started.wait(10)
+
+    (report,) = Dispatchers.shutdown(timeout=0)
+    assert report.startswith("tried-1 still runs:\n")
+    assert "gate.wait(10)" in report
+    with pytest.raises(RejectedExecutionError):
+        pool.dispatch(EmptyCoroutineContext, Stuck())
+
+    gate.set()
+    assert Dispatchers.shutdown(timeout=10) == []
+
+
+# ---- D19: guards
+
+
+def test_check_main_passes_on_the_main_thread_and_names_any_other(main: VMain) -> None:
+    """D19"""
+    check_main()
+    caught: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            check_main("set_text()")
+        except IllegalStateError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=elsewhere, name="worker")
+    thread.start()
+    thread.join()
+
+    assert "set_text() was called on thread 'worker'" in str(caught[0])
+    assert repr(threading.current_thread().name) in str(caught[0])
+
+
+def test_check_main_without_a_main_looper_says_so() -> None:
+    """D19"""
+    assert Looper.get_main() is None
+    with pytest.raises(IllegalStateError, match="no main looper"):
+        check_main()
+
+
+def test_functions_are_marked_for_the_main_thread_and_for_workers(main: VMain) -> None:
+    """D19"""
+
+    @main_thread
+    def view(number: int) -> int:
+        """Draw it."""
+        return number
+
+    @worker_thread
+    def fetch(number: int) -> int:
+        return number
+
+    assert view(1) == 1
+    assert view.__doc__ == "Draw it."
+    with pytest.raises(IllegalStateError, match="fetch"):
+        fetch(1)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(fetch, 2).result() == 2
+        with pytest.raises(IllegalStateError, match="view"):
+            pool.submit(view, 2).result()
+
+
+# ---- F51: no thread to be had
+
+
+def test_where_the_system_gives_no_thread_the_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F51: here where there is none at all, later by those there are."""
+    pool = _pool.Pool("tried")
+    log: list[str] = []
+
+    class Task:
+        def run(self) -> None:
+            log.append(here())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_pool, "start_thread", refuse)
+        pool.dispatch(EmptyCoroutineContext, Task())
+    assert log == [here()]
+
+    done = threading.Event()
+
+    class Last(Task):
+        def run(self) -> None:
+            super().run()
+            done.set()
+
+    pool.dispatch(EmptyCoroutineContext, Last())
+    assert done.wait(10)
+    assert log[1].startswith("tried-"), "it has recovered"
+    pool.shut()
+    assert pool.join(10) == []
+
+
+def test_ensure_active_is_seen_by_a_plain_function_on_io(main: VMain, scope: CoroutineScope) -> None:
+    """D2, X3"""
+    gate, started = threading.Event(), threading.Event()
+    log: list[str] = []
+
+    def blocking() -> None:
+        started.set()
+        assert gate.wait(10)
+        try:
+            ensure_active()
+        except CancellationException as cancelled:
+            log.append(str(cancelled))
+            raise
+
+    job = scope.launch(with_context, Dispatchers.IO, blocking)
+    main.run_until(started.is_set)
+    job.cancel("no longer wanted")
+    gate.set()
+    main.run_until(lambda: job.is_completed)
+
+    assert log == ["no longer wanted"]

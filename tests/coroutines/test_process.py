@@ -1,0 +1,203 @@
+"""What a process does to coroutines: exit with work pending, fork, Ctrl-C; each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and fork as POSIX has them")
+
+
+def run(program: str, *, timeout: float = 20) -> tuple[int, str, str]:
+    """Run `program` in a fresh interpreter; its exit code, output and errors."""
+    body = "import os, signal, sys, threading, time\nfrom vmscope import *\n" + textwrap.dedent(program)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", body],
+        capture_output=True, text=True, timeout=timeout, env=environment, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- exit (I8, D18, F11, F12)
+
+PENDING = {
+    "a delay on Default": "GlobalScope.launch(delay, 3600)",
+    "a delay on Unconfined": "GlobalScope.launch(delay, 3600, context=Dispatchers.Unconfined)",
+    "an endless wait": "GlobalScope.launch(await_cancellation)",
+    "an idle pool": "run_blocking(with_context(Dispatchers.IO, int))",
+    "short work on IO": "GlobalScope.launch(time.sleep, 0.05, context=Dispatchers.IO)",
+    "queued work": "[GlobalScope.launch(time.sleep, 0.001, context=Dispatchers.IO) for _ in range(200)]",
+    "a pool of its own": "GlobalScope.launch(delay, 3600, context=new_fixed_thread_pool_context(3, 'crew'))",
+    "a looper thread": "t = HandlerThread('ui'); t.start(); GlobalScope.launch(delay, 9, context=as_dispatcher(t.handler))",
+    "a main looper that never ran": "Looper.prepare_main(); MainScope().launch(delay, 9)",
+    "an abandoned coroutine": "GlobalScope.launch(await_cancellation, context=Dispatchers.Unconfined)",
+    "a lazy coroutine": "j = GlobalScope.launch(print, start=CoroutineStart.LAZY)",
+}
+
+
+@pytest.mark.parametrize("what", PENDING)
+def test_a_process_ends_quietly_whatever_is_pending(what: str) -> None:
+    """I8, F11, J20"""
+    assert run(PENDING[what]) == (0, "", "")
+
+
+def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None:
+    """I8, D18, F11"""
+    code, out, err = run("""
+        from vmscope.coroutines import _pool
+        _pool.EXIT_GRACE = 0.1
+        started = threading.Event()
+        def stuck():
+            started.set()
+            threading.Event().wait()
+        GlobalScope.launch(stuck, context=Dispatchers.IO)
+        started.wait()
+        print("main is over")
+    """)
+
+    assert (code, out, err) == (0, "main is over\n", "")
+
+
+def test_work_that_runs_at_exit_may_finish() -> None:
+    """I8, D18"""
+    code, out, err = run("""
+        started = threading.Event()
+        def saves():
+            started.set()
+            time.sleep(0.1)
+            print("saved", flush=True)
+        GlobalScope.launch(saves, context=Dispatchers.IO)
+        started.wait()
+    """)
+
+    assert (code, out, err) == (0, "saved\n", "")
+
+
+def test_a_launch_while_the_interpreter_goes_down_neither_hangs_nor_prints() -> None:
+    """F12"""
+    code, out, err = run("""
+        import atexit
+        atexit.register(lambda: GlobalScope.launch(int, context=Dispatchers.IO))
+        class Late:
+            def __del__(self):
+                GlobalScope.launch(delay, 1)
+        late = Late()
+        def again():
+            GlobalScope.launch(with_context, Dispatchers.IO, int)
+        threading._register_atexit(again)
+    """)
+
+    assert (code, out, err) == (0, "", "")
+
+
+def test_the_exit_code_of_a_system_exit_in_a_coroutine_is_that_of_the_process() -> None:
+    """E12"""
+    for way in ("run_blocking", "run_main"):
+        code, out, err = run(f"""
+            async def body():
+                try:
+                    launch(sys.exit, 3)
+                    await await_cancellation()
+                finally:
+                    print("cleaned up")
+            {way}(body)
+        """)
+
+        assert (code, out, err) == (3, "cleaned up\n", ""), way
+
+
+# ---- Ctrl-C (E12, B13)
+
+
+@POSIX
+@pytest.mark.parametrize("way", ["run_blocking", "run_main"])
+def test_ctrl_c_cancels_the_tree_lets_it_clean_up_and_is_raised(way: str) -> None:
+    """B13, E12"""
+    code, out, err = run(f"""
+        def body():
+            launch(os.kill, os.getpid(), signal.SIGINT, context=Dispatchers.IO)
+            try:
+                yield from await_cancellation()
+            except CancellationException as cancelled:
+                yield from with_context(NonCancellable, delay, 0.01)
+                print("cleaned up:", cancelled)
+                raise
+        try:
+            {way}(body)
+        except KeyboardInterrupt:
+            print("raised")
+    """)
+
+    assert (code, out, err) == (0, "cleaned up: KeyboardInterrupt stopped the program\nraised\n", "")
+
+
+# ---- fork (F10)
+
+
+@POSIX
+def test_a_child_process_uses_default_io_delay_and_main_afresh() -> None:
+    """I8, F10: forked while the pool and the timer thread are at work."""
+    code, out, err = run("""
+        def work():
+            for _ in range(200):
+                yield from with_context(Dispatchers.IO, int)
+                yield from delay(0.0001)
+        jobs = [GlobalScope.launch(work) for _ in range(4)]
+        children = []
+        for _ in range(5):
+            pid = os.fork()
+            if pid == 0:
+                async def body():
+                    assert await with_context(Dispatchers.IO, lambda: 1) == 1
+                    assert await with_context(Dispatchers.Default, lambda: 2) == 2
+                    await with_context(Dispatchers.Default, delay, 0.001)
+                    await with_context(Dispatchers.Unconfined, delay, 0.001)
+                    try:
+                        await with_context(Dispatchers.IO, with_timeout, 0.001, await_cancellation)
+                    except TimeoutError:
+                        return 7
+                assert run_blocking(body) == 7
+                sys.exit(run_main(body))
+            children.append(pid)
+        print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
+        async def rest():
+            await join_all(*jobs)
+        run_blocking(rest)
+        print("the parent goes on")
+    """)
+
+    assert (code, out) == (0, "[7, 7, 7, 7, 7]\nthe parent goes on\n"), err
+
+
+@POSIX
+def test_locks_of_trees_that_another_thread_held_at_the_fork_do_not_hang_the_child() -> None:
+    """F10"""
+    code, out, err = run("""
+        scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+        stop = threading.Event()
+        def hammer():
+            while not stop.is_set():
+                scope.launch(int)
+        threads = [threading.Thread(target=hammer) for _ in range(2)]
+        for thread in threads: thread.start()
+        children = []
+        for _ in range(10):
+            pid = os.fork()
+            if pid == 0:
+                CoroutineScope(Dispatchers.Unconfined).launch(int)
+                run_blocking(with_context(Dispatchers.IO, int))
+                os._exit(7)
+            children.append(pid)
+        stop.set()
+        for thread in threads: thread.join()
+        print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [7] * 10)
+    """)
+
+    assert (code, out) == (0, "True\n"), err

@@ -1,0 +1,278 @@
+"""The tree of jobs as text, the dump of all coroutines, and the lines where they wait (rows G1, G2, G4)."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import signal
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from tests.virtual_main import VMain
+from vmscope import (
+    CoroutineName,
+    CoroutineScope,
+    CoroutineStart,
+    Dispatchers,
+    GlobalScope,
+    Job,
+    SupervisorJob,
+    await_cancellation,
+    coroutine_scope,
+    delay,
+    launch,
+    suspend_cancellable_coroutine,
+    with_context,
+)
+from vmscope.debug import (
+    coroutine_info,
+    dump_coroutines,
+    dump_scope,
+    job_tree,
+    live_coroutines,
+    suspension_stack,
+)
+
+
+@pytest.fixture
+def scope(main: VMain) -> CoroutineScope:
+    return CoroutineScope(SupervisorJob() + Dispatchers.Main)
+
+
+def waits() -> Generator[Any, Any, None]:
+    yield from await_cancellation()
+
+
+async def outer() -> None:
+    await middle()
+
+
+async def middle() -> None:
+    await coroutine_scope(waits)
+
+
+# ---- G1
+
+
+def test_the_tree_shows_name_state_dispatcher_and_the_line_of_the_suspension(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """G1: children in the order they came."""
+
+    def parent() -> Generator[Any, Any, None]:
+        launch(waits, name="first")
+        launch(waits, name="second", start=CoroutineStart.LAZY)
+        yield from delay(5)
+
+    job = scope.launch(parent, name="load")
+    main.run_current()
+
+    tree = job_tree(scope).splitlines()
+
+    assert tree[0] == "<SupervisorJob active, 1 child>" or tree[0].startswith("SupervisorJob active")
+    line = waits.__code__.co_firstlineno + 1
+    load, first, second = tree[1:]
+    assert load.startswith("└─ StandaloneCoroutine 'load' active")
+    assert "Dispatchers.Main" in load
+    assert "suspended in delay at test_tree.py:" in load
+    assert first.startswith("   ├─ StandaloneCoroutine 'first' active")
+    assert f"suspended in await_cancellation at test_tree.py:{line} in waits" in first or (
+        f"at test_tree.py:{line} in waits" in first
+    )
+    assert second.startswith("   └─ StandaloneCoroutine 'second' new")
+    job.cancel()
+    main.drain()
+
+
+def test_a_tree_of_depth_20000_is_printed_without_recursion(main: VMain) -> None:
+    """G1, F38"""
+    jobs = [Job()]
+    for _ in range(2_000):
+        jobs.append(Job(jobs[-1]))
+
+    assert len(job_tree(jobs[0]).splitlines()) == 2_001
+    jobs[0].cancel()
+
+
+def test_the_tree_of_a_scope_without_a_job_says_so() -> None:
+    """G1"""
+    assert "no job" in job_tree(GlobalScope)
+
+
+@pytest.mark.parametrize("thing", [None, 42, CoroutineName("a")], ids=repr)
+def test_the_tree_of_what_is_neither_job_nor_scope_is_refused(thing: Any) -> None:
+    """G1"""
+    with pytest.raises(TypeError, match="Job or a CoroutineScope"):
+        job_tree(thing)
+
+
+def test_dump_scope_prints_the_tree(main: VMain, scope: CoroutineScope, capsys: pytest.CaptureFixture[str]) -> None:
+    """G1: to a file, or to standard error."""
+    out = io.StringIO()
+
+    dump_scope(scope, out)
+    dump_scope(scope)
+
+    assert out.getvalue() == capsys.readouterr().err == job_tree(scope) + "\n"
+
+
+def test_the_tree_is_printed_from_any_thread_while_the_coroutines_run(main: VMain, scope: CoroutineScope) -> None:
+    """G1"""
+    stop = threading.Event()
+    trees: list[str] = []
+
+    def looks() -> None:
+        while not stop.is_set():
+            trees.append(job_tree(scope))
+
+    def body() -> Generator[Any, Any, None]:
+        for _ in range(200):
+            launch(delay, 1)
+            yield from delay(1)
+
+    thread = threading.Thread(target=looks)
+    thread.start()
+    job = scope.launch(body)
+    main.drain()
+    stop.set()
+    thread.join()
+
+    assert job.is_completed
+    assert not job.is_cancelled
+    assert trees
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_the_tree_is_printed_from_a_signal_handler(main: VMain, scope: CoroutineScope) -> None:
+    """G1: wherever it interrupts."""
+    trees: list[str] = []
+    previous = signal.signal(signal.SIGUSR1, lambda *_: trees.append(job_tree(scope)))
+
+    def body() -> Generator[Any, Any, None]:
+        for _ in range(50):
+            launch(delay, 1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            yield from delay(1)
+
+    try:
+        job = scope.launch(body)
+        main.drain()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+    assert not job.is_cancelled
+    assert len(trees) == 50
+
+
+# ---- G2
+
+
+def test_each_coroutine_is_created_running_dispatched_or_suspended(main: VMain, scope: CoroutineScope) -> None:
+    """G2"""
+    states: list[Any] = []
+
+    def body() -> Generator[Any, Any, None]:
+        states.append(coroutine_info(job))
+        yield from delay(1)
+
+    def state() -> str | None:
+        info = coroutine_info(job)
+        return None if info is None else info.state
+
+    job = scope.launch(body, start=CoroutineStart.LAZY)
+    assert state() == "created"
+    job.start()
+    assert state() == "dispatched"
+    main.run_current()
+    assert states[0].state == "running"
+    assert state() == "suspended"
+    main.drain()
+    assert state() is None
+    assert coroutine_info(Job()) is None
+
+
+def test_the_dump_has_every_coroutine_that_has_not_ended(main: VMain, scope: CoroutineScope) -> None:
+    """G2"""
+    gc.collect()
+    before = {info.job for info in live_coroutines()}
+    jobs = {scope.launch(waits, name="one"), GlobalScope.launch(waits, context=Dispatchers.Main, name="two")}
+    ended = scope.launch(print, end="") if False else scope.launch(lambda: None)
+    main.run_current()
+
+    assert ended.is_completed
+    assert {info.job for info in live_coroutines()} - before == jobs
+    out = io.StringIO()
+    dump_coroutines(out)
+    assert "'one' active" in out.getvalue()
+    assert "'two' active" in out.getvalue()
+    for job in jobs:
+        job.cancel()
+    main.drain()
+
+
+def test_a_coroutine_is_named_with_what_it_waits_in(main: VMain, scope: CoroutineScope) -> None:
+    """G2"""
+    gate = Job()
+    cases: dict[str, Any] = {
+        "delay": lambda: delay(5),
+        "join": gate.join,
+        "suspend_cancellable_coroutine": lambda: suspend_cancellable_coroutine(lambda _: None),
+        "its children": lambda: coroutine_scope(lambda: launch(gate.join)),
+    }
+    jobs = {name: scope.launch(block) for name, block in cases.items()}
+    main.run_current()
+
+    infos = {name: coroutine_info(job) for name, job in jobs.items()}
+
+    assert {name: info and info.waits_in for name, info in infos.items()} == {name: name for name in cases}
+    scope.cancel()
+    main.drain()
+
+
+# ---- G4
+
+
+def test_the_stack_of_a_suspended_coroutine_goes_through_all_spellings_to_the_innermost_line(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """G4: the library's own lines left out."""
+    job = scope.launch(outer)
+    main.run_current()
+
+    stack = suspension_stack(job)
+
+    assert [place.function for place in stack] == ["outer", "middle", "waits"]
+    assert [place.line for place in stack] == [
+        function.__code__.co_firstlineno + 1 for function in (outer, middle, waits)
+    ]
+    assert all(place.file == __file__ for place in stack)
+    job.cancel()
+    main.drain()
+    assert suspension_stack(job) == ()
+
+
+def test_a_coroutine_that_is_not_suspended_has_no_stack(main: VMain, scope: CoroutineScope) -> None:
+    """G4"""
+    lazy = scope.launch(waits, start=CoroutineStart.LAZY)
+
+    assert suspension_stack(lazy) == ()
+    assert suspension_stack(Job()) == ()
+    lazy.cancel()
+
+
+def test_a_coroutine_in_another_context_shows_where_it_waits(main: VMain, scope: CoroutineScope) -> None:
+    """G4"""
+
+    async def body() -> None:
+        await with_context(CoroutineName("inner"), waits)
+
+    job = scope.launch(body)
+    main.run_current()
+
+    assert [place.function.rsplit(".", 1)[-1] for place in suspension_stack(job)] == ["body", "waits"]
+    job.cancel()
+    main.drain()
