@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FREE_THREADED", "LONGEST_WAIT", "Empty", "Event", "Lock", "RLock", "SimpleQueue", "Thread", "ThreadLocal",
-    "after_fork", "current_thread", "get_ident", "live_threads", "main_thread", "report_uncaught", "snapshot", "start_thread",
+    "after_fork", "current_thread", "get_ident", "live_threads", "main_thread", "report_uncaught", "snapshot",
+    "start_thread",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -83,8 +84,8 @@ def after_fork(reset: Callable[[], object]) -> None:
 def report_uncaught(exception: BaseException) -> None:
     """Hand a failure that nobody took to `threading.excepthook`, as it is set now: a test's or a service's own.
 
-    Never raises: a hook that does is told of to `sys.excepthook`, as `threading` itself does. A job that ends must not be
-    kept from its end by it.
+    Never raises: a hook that does is told of to `sys.excepthook`, as `threading` itself does. It must not keep a job from
+    its end.
     """
     try:
         threading.excepthook(

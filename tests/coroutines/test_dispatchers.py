@@ -85,7 +85,7 @@ def here() -> str:
 
 
 def most_at_once(dispatcher: CoroutineDispatcher, tasks: int, expected: int) -> int:
-    """Start `tasks` on `dispatcher` that wait for each other until `expected` are there; how many there were at most."""
+    """Start `tasks` on `dispatcher` that wait for each other until `expected` are there; how many were, at most."""
     lock = threading.Lock()
     count = 0
     highest = 0

@@ -46,7 +46,7 @@ UNDECIDED, SUSPENDED_PHASE, RESUMED, CANCELLED_PHASE, IGNORED = range(5)
 ATOMIC = 0  # whatever has happened meanwhile
 CANCELLABLE = 1  # when it was dispatched and its job is not active any more, the cancellation wins over a value
 RETURNING = 2  # like CANCELLABLE; and where it is delivered in place, over a failure as well
-LOADED = 4  # added to these: there is a value, an error or a continuation to go on with; without it nothing is looked at
+LOADED = 4  # added to these: there is a value, an error or a continuation; without it nothing is looked at
 
 
 class _Suspended:
