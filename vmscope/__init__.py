@@ -1,6 +1,6 @@
 """Main-thread loopers, structured concurrency and view models for threaded programs.
 
-The rooms, from the ground up: `looper` (android.os), `coroutines` (kotlinx.coroutines), `lifecycle` (androidx.lifecycle),
+The rooms, from the ground up: `looper` (android.os), `coroutines` (kotlinx.coroutines), `lifecycle` (androidx),
 `debug`. Read `coroutines/_job.py` first.
 """
 

@@ -84,8 +84,8 @@ def after_fork(reset: Callable[[], object]) -> None:
 def report_uncaught(exception: BaseException) -> None:
     """Hand a failure that nobody took to `threading.excepthook`, as it is set now: a test's or a service's own.
 
-    Never raises: a hook that does is told of to `sys.excepthook`, as `threading` itself does. It must not keep a job from
-    its end.
+    Never raises: a hook that does is told of to `sys.excepthook`, as `threading` itself does. It must not keep a job
+    from its end.
     """
     try:
         threading.excepthook(

@@ -531,7 +531,7 @@ def test_on_the_same_dispatcher_the_block_runs_in_place(main: VMain, scope: Coro
 
 
 def test_main_and_main_immediate_are_two_dispatchers(main: VMain, scope: CoroutineScope) -> None:
-    """B10, appendix B 23: to the immediate one in place, back from it in place as far as that allows, to Main by a post."""
+    """B10, appendix B 23: to the immediate one in place, back as far as that allows, to Main by a post."""
     log: list[tuple[str, int]] = []
 
     async def body() -> None:

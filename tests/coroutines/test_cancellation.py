@@ -1,4 +1,4 @@
-"""Cancellation: seen at suspensions, again and again; clean-up that suspends; who did it and why (rows X1-X8, X16-X18)."""
+"""Cancellation: seen at suspensions, again and again; clean-up that suspends; who and why (rows X1-X8, X16-X18)."""
 
 from __future__ import annotations
 

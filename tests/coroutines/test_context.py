@@ -1,4 +1,4 @@
-"""The context: elements by key, what children inherit, and what a thread carries for a coroutine (rows J1-J3, J21-J23)."""
+"""The context: elements by key, what children inherit, what a thread carries for a coroutine (rows J1-J3, J21-J23)."""
 
 from __future__ import annotations
 

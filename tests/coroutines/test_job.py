@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import pickle
 import threading
 import weakref
@@ -874,7 +875,7 @@ def test_a_chain_of_100000_handlers_that_complete_the_next_job_keeps_the_stack_f
 ) -> None:
     """F39"""
     jobs = [Job() for _ in range(100_000)]
-    for job, following in zip(jobs, jobs[1:], strict=False):
+    for job, following in itertools.pairwise(jobs):
         job.invoke_on_completion(lambda _, following=following: following.complete())
 
     jobs[0].complete()
@@ -892,7 +893,7 @@ def test_a_chain_of_100000_joins_ends_with_a_flat_stack() -> None:
         yield from gate.join()
         following.complete()
 
-    for gate, following in zip(gates, gates[1:], strict=False):
+    for gate, following in itertools.pairwise(gates):
         scope.launch(link, gate, following)
     gates[0].complete()
 

@@ -35,7 +35,9 @@ PENDING = {
     "short work on IO": "GlobalScope.launch(time.sleep, 0.05, context=Dispatchers.IO)",
     "queued work": "[GlobalScope.launch(time.sleep, 0.001, context=Dispatchers.IO) for _ in range(200)]",
     "a pool of its own": "GlobalScope.launch(delay, 3600, context=new_fixed_thread_pool_context(3, 'crew'))",
-    "a looper thread": "t = HandlerThread('ui'); t.start(); d = as_dispatcher(t.handler); GlobalScope.launch(delay, 9, context=d)",
+    "a looper thread": (
+        "t = HandlerThread('ui'); t.start(); GlobalScope.launch(delay, 9, context=as_dispatcher(t.handler))"
+    ),
     "a main looper that never ran": "Looper.prepare_main(); MainScope().launch(delay, 9)",
     "an abandoned coroutine": "GlobalScope.launch(await_cancellation, context=Dispatchers.Unconfined)",
     "a lazy coroutine": "j = GlobalScope.launch(print, start=CoroutineStart.LAZY)",

@@ -434,8 +434,8 @@ class Job(ContextElement):
         if not _tell_parent(self, final):
             self._handle_failure(final)
         with self._lock:
-            # Where it was raised: each rethrow starts from here and adds no lines for ever. A cancellation, which is one
-            # object in many places, must pin no frames.
+            # Where it was raised: each rethrow starts from here and adds no lines for ever. A cancellation, one object
+            # in many places, must pin no frames.
             self._value = None if isinstance(final, CancellationException) else final.__traceback__
             nodes = self._leave_locked()
             self._cause = final  # not before: until here those who ask are told the first one, as in Kotlin

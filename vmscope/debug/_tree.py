@@ -1,7 +1,7 @@
 """The tree: jobs as text, each with its state, its dispatcher and the line where it waits.
 
 One picture for the demo, for hang reports and for failing tests. What it reads of a coroutine it reads while that
-cannot be resumed: a continuation is claimed under the lock of the tree, so as long as that is held a suspended generator
+cannot be resumed: a continuation is claimed under the lock of the tree, so while that is held a suspended generator
 stays suspended. The frames of one that runs are not looked at: on a free-threaded build they change under the reader.
 
 Locks: takes the lock of one tree at a time, to read; nobody's code runs under it.
