@@ -381,7 +381,7 @@ class CancellableContinuation(Continuation[T]):
             self._handler = handler
             if self._phase < CANCELLED_PHASE:
                 return
-        self._call_handler(self._told)
+        self._call_handler(handler, self._told)
 
     def __repr__(self) -> str:
         return (
@@ -465,8 +465,9 @@ class CancellableContinuation(Continuation[T]):
             self._error = cause
             self._told = told
             self._leave_locked()
+            handler = self._handler  # in the same move: one that comes later is called by who brings it, and not twice
             self._phase = CANCELLED_PHASE
-        self._call_handler(told)
+        self._call_handler(handler, told)
         if phase == SUSPENDED_PHASE:
             self._coroutine._resume(None, cause, CANCELLABLE, None)
         return True
@@ -477,14 +478,14 @@ class CancellableContinuation(Continuation[T]):
 
     def _lost(self, cause: BaseException) -> None:
         """The value was resumed with, and the coroutine was cancelled before it arrived."""
-        self._call_handler(cause)
+        self._call_handler(self._handler, cause)
         on_lost, self._on_lost = self._on_lost, None
         if on_lost is not None:
             self._quietly("resume on_cancellation", on_lost, self._value)
 
-    def _call_handler(self, cause: BaseException | None) -> None:
-        if self._handler is not None:
-            self._quietly("invoke_on_cancellation", self._handler, cause)
+    def _call_handler(self, handler: Callable[[Any], object] | None, cause: BaseException | None) -> None:
+        if handler is not None:
+            self._quietly("invoke_on_cancellation", handler, cause)
 
     def _quietly(self, where: str, function: Callable[[Any], object], argument: object) -> None:
         try:
