@@ -16,7 +16,10 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and fork as POSIX
 
 def run(program: str, *, timeout: float = 20) -> tuple[int, str, str]:
     """Run `program` in a fresh interpreter; its exit code, output and errors."""
-    body = "import os, signal, sys, threading, time\nfrom vmscope import *\n" + textwrap.dedent(program)
+    head = "import os, signal, sys, threading, time\nfrom vmscope import *\n"
+    # a shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that
+    head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    body = head + textwrap.dedent(program)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", body],
@@ -88,8 +91,8 @@ def test_a_launch_while_the_interpreter_goes_down_neither_hangs_nor_prints() -> 
         import atexit
         atexit.register(lambda: GlobalScope.launch(int, context=Dispatchers.IO))
         class Late:
-            def __del__(self):
-                GlobalScope.launch(delay, 1)
+            def __del__(self, launch=GlobalScope.launch, delay=delay):  # the module's globals may be gone by then
+                launch(delay, 1)
         late = Late()
         def again():
             GlobalScope.launch(with_context, Dispatchers.IO, int)

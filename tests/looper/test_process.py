@@ -25,7 +25,10 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and fork as POSIX
 
 def run(program: str, *, timeout: float = 20) -> tuple[int, str, str]:
     """Run `program` in a fresh interpreter; its exit code, output and errors."""
-    body = "import os, signal, sys, threading, time\nfrom vmscope.looper import *\n" + textwrap.dedent(program)
+    head = "import os, signal, sys, threading, time\nfrom vmscope.looper import *\n"
+    # a shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that
+    head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    body = head + textwrap.dedent(program)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", body],
