@@ -34,12 +34,5 @@ DEVIATIONS: dict[str, Deviation] = {
 #: Scenarios of the core groups that collect a flow or use a channel: their twins come with those rooms.
 WAITING: frozenset[str] = frozenset(
     {
-        "unconfined.stateflow_set_from_plain_code",
-        "unconfined.stateflow_set_in_collector",
-        "main.flow_collect_on_immediate",
-        "main.flow_collect_on_main",
-        "main.state_update_from_dispatched_coroutine_in_place",
-        "main.state_update_from_undispatched_coroutine_deferred",
-        "main.channel_between_immediate",
     }
 )

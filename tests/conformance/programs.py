@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import vmscope
+from vmscope.sync import BufferOverflow, Channel, Mutex, select, with_lock
 
 from .bridges import b_async, b_await, b_await_all, b_launch, b_with_timeout, b_with_timeout_or_none
 from .harness import CE, Boom, Tr, VMain, chain, d, install_main, sn, st
@@ -18,19 +19,15 @@ from .rules import show
 
 try:
     from vmscope.flow import MutableSharedFlow, MutableStateFlow
-    from vmscope.sync import BufferOverflow, Channel, Mutex, select
-except ImportError:  # those rooms are built after the core; a program that needs them says so when it gets there
+except ImportError:  # that room is built after this; a program that needs it says so when it gets there
     MutableStateFlow = None
 
-FLOW_OPS = frozenset(
-    "trySend tryRecv close cancelChan send recv recvC forEach set collectState tryEmit emit collectShared "
-    "tryLock isLocked withLock select".split()
-)
+FLOW_OPS = frozenset("set collectState tryEmit emit collectShared".split())
 Op = list[Any]
 
 
 def needs_flows(program: Any) -> bool:
-    """Whether an operation of the program uses a flow, a channel, a mutex or select."""
+    """Whether an operation of the program uses a flow."""
     if isinstance(program, dict):
         return any(map(needs_flows, program.values()))
     if isinstance(program, list):
@@ -49,16 +46,16 @@ class Prog:
         self.handles: dict[str, Any] = {}
         self.continuations: dict[str, Any] = {}
         self.deferreds = {name: vmscope.CompletableDeferred() for name in program.get("deferreds", ())}
+        self.channels = {
+            name: Channel(n, BufferOverflow[how]) for name, (n, how) in program.get("channels", {}).items()
+        }
+        self.mutexes = {name: Mutex() for name in program.get("mutexes", ())}
         if MutableStateFlow is not None:
-            self.channels = {
-                name: Channel(n, BufferOverflow[how]) for name, (n, how) in program.get("channels", {}).items()
-            }
             self.states = {name: MutableStateFlow(0) for name in program.get("states", ())}
             self.shareds = {
                 name: MutableSharedFlow(replay, extra, BufferOverflow[how])
                 for name, (replay, extra, how) in program.get("shareds", {}).items()
             }
-            self.mutexes = {name: Mutex() for name in program.get("mutexes", ())}
         root = vmscope.SupervisorJob() if program["root"] == "sup" else vmscope.Job()
         context = self.dispatcher(program["dispatcher"]) + root
         if program.get("handler", True):
@@ -395,20 +392,18 @@ class Prog:
                 result = yield from self.channels[name].receive_catching()
                 say(who, f"recvC {name} -> {self.result(result)}")
             case ["forEach", name, body]:
-                while True:
-                    result = yield from self.channels[name].receive_catching()
-                    if not result.is_success:
-                        break
-                    say(who, f"each {name} {result.get_or_none()}")
+                elements = self.channels[name].iterator()
+                while (yield from elements.has_next()):
+                    say(who, f"each {name} {elements.next()}")
                     yield from self.run(body, scope, who)
                 say(who, f"each {name} end")
             case ["withLock", name, body]:
-                yield from self.mutexes[name].lock()
-                try:
+
+                def locked() -> Iterator[Any]:
                     say(who, f"locked {name}")
                     yield from self.run(body, scope, who)
-                finally:
-                    self.mutexes[name].unlock()
+
+                yield from with_lock(self.mutexes[name], locked)
                 say(who, f"unlocked {name}")
             case ["emit", name, value]:
                 yield from self.shareds[name].emit(value)
@@ -429,7 +424,26 @@ class Prog:
                 raise AssertionError(f"unknown operation {op[0]}")
 
     def clauses(self, builder: Any, clauses: list[Op]) -> None:
-        raise NotImplementedError("select: its clauses come with the room of the channels")
+        """Name the clauses of a select; each gives the text that says it won."""
+        for clause in clauses:
+            match clause:
+                case ["recv", name]:
+                    builder.on_receive(self.channels[name], lambda x, name=name: f"recv {name} {x}")
+                case ["recvC", name]:
+                    builder.on_receive_catching(
+                        self.channels[name], lambda result, name=name: f"recvC {name} {self.result(result)}"
+                    )
+                case ["send", name, value]:
+                    builder.on_send(self.channels[name], value, lambda name=name, value=value: f"send {name} {value}")
+                case ["awaitD", name]:
+                    builder.on_await(self.deferreds[name], lambda x, name=name: f"awaitD {name} {x}")
+                case ["join", name]:
+                    if name in self.jobs:
+                        builder.on_join(self.jobs[name], lambda name=name: f"join {name}")
+                case ["timeout", seconds]:
+                    builder.on_timeout(seconds, lambda seconds=seconds: f"timeout {seconds}")
+                case _:
+                    raise AssertionError(f"unknown clause {clause[0]}")
 
     def execute(self) -> None:
         """Run it to its end, twice: left alone, and with its scope cancelled."""

@@ -12,12 +12,16 @@ from typing import Any
 #: Exceptions that are the same thing under another name: Kotlin's on the right, since that is what was recorded.
 EXCEPTION_NAMES = {
     "IllegalStateError": "IllegalStateException",  # ours; Python's habit is ...Error
+    "ClosedSendChannelError": "ClosedSendChannelException",  # ours; likewise
+    "ClosedReceiveChannelError": "ClosedReceiveChannelException",  # ours; likewise
     "CompletionHandlerError": "CompletionHandlerException",  # ours; likewise
+    "NoSuchElementError": "NoSuchElementException",  # ours; likewise
+    "ValueError": "IllegalArgumentException",  # Python's name for a bad argument
     "RuntimeError": "RuntimeException",  # Python's name
     "NotImplementedError": "UnsupportedOperationException",  # Python's name
 }
 
-_JOB_CLASS = r"\w*(?:Coroutine|Frame|JobImpl|Job|Deferred|DeferredImpl)"
+_JOB_CLASS = r"\w*(?:Coroutine|Frame|JobImpl|Job|Deferred|DeferredImpl|TestScopeImpl)"
 
 #: (pattern, replacement), in order, each under its reason.
 PATTERNS: list[tuple[re.Pattern[str], str]] = [
@@ -28,7 +32,7 @@ PATTERNS: list[tuple[re.Pattern[str], str]] = [
     # The name of a class alone: JobImpl there is Job here.
     (re.compile(r"\b(\w*Job)Impl\b"), r"\1"),
     # The object that a refused call was made on stands after a colon: an implementation's repr, on both sides.
-    (re.compile(r": (?:<[^<>]*>|\w+\{\w+\}@ID)(?=\))"), ""),
+    (re.compile(r": (?:<[^<>]*>|\w+\{\w+\}@ID|capacity=\d+,data=\[[^]]*\])(?=\))"), ""),
     # Python's repr of an element quotes a string.
     (re.compile(r"\bCoroutineName\('([^']*)'\)"), r"CoroutineName(\1)"),
     # What a continuation was resumed with again: an object of the JVM library there; ours says what to do after it.
@@ -39,10 +43,30 @@ PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\binvokeOnCancellation handler\b"), "invoke_on_cancellation handler"),
     # A message that names the argument.
     (re.compile(r"\bresume onCancellation handler\b"), "resume on_cancellation handler"),
+    # The message of a virtual timeout names the test library, and what to write instead.
+    (re.compile(r"\bTimed out after .* of _virtual_ .*(?=\)$)"), "Timed out, virtually"),
+    # A duration is in milliseconds there and in seconds here.
+    (re.compile(r"(?<=by a negative delay: )(-\d+)(?:ms| s)"), r"\1"),
+    # A message that names the function.
+    (re.compile(r"`runTest`"), "`run_test`"),
+    # The name of the scheduler's class, and which one it is.
+    (
+        re.compile(r"\b(?:kotlinx\.coroutines\.test\.TestCoroutineScheduler|TestScheduler)@(?:ID|0x[0-9a-f]+)"),
+        "TestScheduler",
+    ),
+    (re.compile(r"\bTestCoroutineScheduler\b"), "TestScheduler"),
+    # What follows the reference's message is the advice that each error of ours ends with.
+    (re.compile(r"(?<=linked to another scheduler were passed)\..*(?=\)$)"), ""),
+    (re.compile(r"(?<=Dispatcher must implement TestDispatcher: Dispatchers\.Default)\..*(?=\)$)"), ""),
+    (re.compile(r"(?<=can be performed during one test)\..*(?=\)$)"), ""),
     # The message of a timeout gives milliseconds there and seconds here; which timeout it was is told by the trace.
     (re.compile(r"\bTimed out (?:after|waiting for)[^()]*"), "Timed out"),
+    # Messages that name a method or an argument of a channel.
+    (re.compile(r"`has_next\(\)`"), "`hasNext()`"),
+    (re.compile(r"'get_or_raise'"), "'getOrThrow'"),
+    (re.compile(r"non-default on_overflow"), "non-default onBufferOverflow"),
     # Unit and null are one value, None, in Python.
-    (re.compile(r"(?<=-> )Unit$"), "null"),
+    (re.compile(r"(-> (?:ok )?)Unit$"), r"\1null"),
     # Python spells the three constants with a capital.
     (re.compile(r"\bTrue\b"), "true"),
     (re.compile(r"\bFalse\b"), "false"),

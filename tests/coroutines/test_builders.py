@@ -21,9 +21,11 @@ from vmscope import (
     Dispatchers,
     EmptyCoroutineContext,
     Handler,
+    HandlerThread,
     IllegalStateError,
     Job,
     SupervisorJob,
+    VmScopeWarning,
     as_dispatcher,
     async_,
     await_all,
@@ -824,3 +826,18 @@ def test_a_step_in_a_step_is_refused(main: VMain, scope: CoroutineScope) -> None
     main.drain()
 
     assert log == ["still running", "seen at the suspension"]
+
+
+def test_run_blocking_in_a_message_of_a_running_looper_warns() -> None:
+    """B14, F41: it is allowed, and nearly always a slip."""
+    seen: list[object] = []
+
+    def block() -> None:
+        with pytest.warns(VmScopeWarning, match="run_blocking in a message of"):
+            seen.append(run_blocking(lambda: 7))
+
+    with HandlerThread("ui") as ui:
+        assert ui.handler is not None
+        ui.handler.call(block)
+
+    assert seen == [7]

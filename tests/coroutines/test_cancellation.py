@@ -19,6 +19,7 @@ from vmscope import (
     Job,
     NonCancellable,
     SupervisorJob,
+    VmScopeWarning,
     await_all,
     await_cancellation,
     cancel,
@@ -601,3 +602,27 @@ def test_the_context_of_a_cancelled_coroutine_says_so(main: VMain, scope: Corout
     main.drain()
 
     assert log == [False]
+
+
+def test_a_body_that_swallows_every_cancellation_is_closed_with_a_warning(main: VMain, scope: CoroutineScope) -> None:
+    """F22: level-triggered cancellation would spin for ever in it."""
+    log: list[str] = []
+
+    def stubborn() -> Generator[Any, Any, None]:
+        try:
+            while True:
+                try:
+                    yield from delay(1)
+                except CancellationException:
+                    continue
+        finally:
+            log.append("finally")
+
+    job = scope.launch(stubborn)
+    main.run_current()
+    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
+        job.cancel()
+        main.run_current()
+
+    assert job.is_completed
+    assert log == ["finally"]

@@ -13,6 +13,7 @@ import pytest
 from tests.virtual_main import VMain
 from vmscope import (
     ContextElement,
+    CopyableThreadContextElement,
     CoroutineContext,
     CoroutineDispatcher,
     CoroutineExceptionHandler,
@@ -24,6 +25,7 @@ from vmscope import (
     SupervisorJob,
     ThreadContextElement,
     as_context_element,
+    async_,
     coroutine_scope,
     current_context,
     current_job,
@@ -415,3 +417,53 @@ def test_a_start_in_place_within_another_enters_a_context_of_its_own() -> None:
     scope.launch(body, 0)
 
     assert seen == ["none", "depth 0", "depth 1", "depth 2"]
+
+
+class Log(CopyableThreadContextElement):
+    """J22: a list that each coroutine has a copy of."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(lambda: None, lambda old: None)
+        self._lines = lines
+
+    @property
+    def lines(self) -> list[str]:
+        return self._lines
+
+    def copy_for_child(self) -> Log:
+        return Log([*self.lines, "copied"])
+
+    def merge_for_child(self, overwriting: ContextElement) -> Log:
+        assert isinstance(overwriting, Log)
+        return Log([*self.lines, "and", *overwriting.lines])
+
+
+def seen() -> list[str]:
+    log = current_context()[Log]
+    assert log is not None
+    return log.lines
+
+
+def test_a_copyable_element_is_copied_for_each_child_and_merged_by_with_context(main: VMain) -> None:
+    """J22: as the reference's foldCopies."""
+    told: list[tuple[str, list[str]]] = []
+
+    async def body() -> None:
+        told.append(("child", seen()))
+        told.append(("in place", await with_context(CoroutineName("x"), seen)))
+        told.append(("merged", await with_context(Log(["b"]), seen)))
+        told.append(("grandchild", await async_(seen).await_()))
+        told.append(("child still", seen()))
+
+    CoroutineScope(Dispatchers.Main + Log(["a"])).launch(body)
+    main.drain()
+
+    assert told == [
+        ("child", ["a", "copied"]),
+        ("in place", ["a", "copied"]),
+        ("merged", ["a", "copied", "and", "b"]),
+        ("grandchild", ["a", "copied", "copied"]),
+        ("child still", ["a", "copied"]),
+    ]

@@ -15,6 +15,7 @@ from vmscope import (
     CancellationException,
     CompletionHandlerError,
     CoroutineContext,
+    CoroutineDispatcher,
     CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
@@ -29,6 +30,7 @@ from vmscope import (
     async_,
     await_cancellation,
     coroutine_scope,
+    current_context,
     current_job,
     delay,
     launch,
@@ -588,22 +590,16 @@ def test_joiners_wake_before_it_leaves(stop: type[BaseException]) -> None:
     scope = CoroutineScope(SupervisorJob())
 
     async def body() -> None:
-        job = (scope + (await current_dispatcher())).launch(fail, error)
+        dispatcher = current_context()[CoroutineDispatcher]
+        assert dispatcher is not None
+        job = (scope + dispatcher).launch(fail, error)
         job.invoke_on_completion(log.append)
-        await job.join()
-        log.append("joined")
         await await_cancellation()
 
     with pytest.raises(stop):
         run_blocking(body)
 
     assert log[0] is error
-
-
-async def current_dispatcher() -> Any:
-    from vmscope import CoroutineDispatcher, current_context
-
-    return current_context()[CoroutineDispatcher]
 
 
 def test_an_async_that_nobody_awaits_does_not_hide_it() -> None:

@@ -308,8 +308,11 @@ def test_none_is_for_ones_own_timeout_only(main: VMain, on_main: OnMain) -> None
     async def inner_first() -> None:
         await with_timeout(1, delay, 9)
 
-    async def outer_first() -> str:
-        return await with_timeout_or_none(5, delay, 9) or "inner gave None"
+    async def outer_first() -> None:
+        await with_timeout_or_none(5, delay, 9)
+        passed_through.append("the inner one took the timeout of the outer for its own")
+
+    passed_through: list[str] = []
 
     async def body() -> list[Any]:
         results: list[Any] = [await with_timeout_or_none(1, delay, 9)]
@@ -321,6 +324,7 @@ def test_none_is_for_ones_own_timeout_only(main: VMain, on_main: OnMain) -> None
         return results
 
     assert on_main(body) == [None, None]
+    assert passed_through == []
     assert main.now == 1 + 1 + 2 + 2
 
 

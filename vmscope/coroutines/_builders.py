@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar, TypeVarTuple, cast, overload
+from warnings import warn
 
-from .._errors import CancellationException, IllegalStateError
+from .._errors import CancellationException, IllegalStateError, VmScopeWarning
 from .._primitives import current_thread, get_ident
 from ..looper._looper import Looper, take_ctrl_c
 from ..looper._queue import MessageQueue
@@ -23,13 +24,25 @@ from ._coroutine import (
     running_job,
 )
 from ._deferred import Deferred, awaited_error
-from ._dispatcher import CoroutineDispatcher, Runnable, here
+from ._dispatcher import CoroutineDispatcher, Runnable
 from ._frame import FrameWait, Hop, HopBack, Release, ScopeCoroutine, Switch, in_frame, make_frame, outcome, run_block
+from ._here import here
 from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellable
 from ._main import Main, Posted
 from ._pool import IO, Default
 from ._scope import CoroutineStart, launch_in
-from ._suspend import CANCELLABLE, RETURNING, SUSPENDED, Call, Continuation, ReadyBlock, Suspending, call, check_block
+from ._suspend import (
+    CANCELLABLE,
+    RETURNING,
+    SUSPENDED,
+    Call,
+    Continuation,
+    ReadyBlock,
+    Suspending,
+    call,
+    check_block,
+    iterate,
+)
 from ._time import checked_seconds, with_timeout_or_none
 
 T = TypeVar("T")
@@ -56,7 +69,7 @@ def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
         IllegalStateError: Called outside a coroutine: there it is `scope.launch(...)`.
     """
     coroutine = needed("launch() without a scope")
-    frame = coroutine._frame
+    frame = coroutine._frame._home
     return launch_in(StandaloneCoroutine, frame, frame._env, block, args, context, start, name)
 
 
@@ -90,7 +103,7 @@ def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
         IllegalStateError: Called outside a coroutine: there it is `scope.async_(...)`.
     """
     coroutine = needed("async_() without a scope")
-    frame = coroutine._frame
+    frame = coroutine._frame._home
     return cast(
         "Deferred[Any]",
         launch_in(DeferredCoroutine, frame, frame._env, block, args, context, start, name),
@@ -262,6 +275,7 @@ def await_all(*deferreds: Deferred[T]) -> Suspending[list[T]]:
     Raises:
         BaseException: What the first one that failed, failed with, as soon as it does. The others go on.
         DeferredCancelledError: One of them had been cancelled.
+        CancellationException: The caller was cancelled, even where all had ended before.
 
     Starts lazy ones. Without any, gives an empty list.
     Kotlin: awaitAll.
@@ -415,13 +429,21 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
         BaseException: What the block failed with.
         KeyboardInterrupt: Ctrl-C: the coroutine was cancelled, and has cleaned up. A second one is at once.
 
-    Called on the thread of a looper, it keeps the looper from running until it returns.
+    Called on the thread of a looper that runs, it keeps the looper from running until it returns, and warns.
     Threads: any, for plain code; inside a coroutine await instead.
     Kotlin: runBlocking.
     """
     checked_context(context, "run_blocking(context=...)")
     check_block(block, args, "run_blocking()")
     shared = here.loop.events
+    looper = Looper.my_looper()
+    if looper is not None and looper.is_running and shared is None:
+        warn(
+            f"run_blocking in a message of {looper!r}: its thread runs nothing else until this returns, and never does if "
+            "the block waits for it; launch a coroutine instead",
+            VmScopeWarning,
+            stacklevel=2,
+        )
     queue = MessageQueue() if shared is None else shared
     if CoroutineDispatcher not in context:
         context = context + BlockingLoop(queue)
@@ -558,12 +580,34 @@ def check_cancelled() -> None:
         job.ensure_active()
 
 
-def run_catching(function: Callable[[*Ts], T], *args: *Ts) -> T | Exception:
-    """Call a plain function; return its value, or the Exception that it raised. A cancellation passes through.
+@overload
+def run_catching(
+    block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts
+) -> Suspending[T | Exception]: ...
+@overload
+def run_catching(block: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> Suspending[T | Exception]: ...
+@overload
+def run_catching(block: Callable[[*Ts], T], *args: *Ts) -> T | Exception: ...
+def run_catching(block: Callable[[*Ts], Any], *args: *Ts) -> Any:
+    """Call `block`; give its value, or the Exception that it raised. A cancellation passes through.
 
+    Args:
+        block: A plain function, whose outcome is returned at once; or one that suspends: `yield from` the answer.
+        args: For `block`.
+
+    Cancellation: passes through, as does a KeyboardInterrupt.
     Kotlin: runCatching, which swallows cancellations.
     """
     try:
-        return function(*args)
+        value = block(*args)
+    except Exception as failure:  # noqa: BLE001  (what it is for)
+        return failure
+    body = None if value is None else iterate(value)
+    return value if body is None else Call("run_catching", _catching, (body,))
+
+
+def _catching(body: Generator[Any, Any, T]) -> Generator[Any, Any, T | Exception]:
+    try:
+        return (yield from body)
     except Exception as failure:  # noqa: BLE001  (what it is for)
         return failure

@@ -180,11 +180,16 @@ class ThreadContextElement(ContextElement):
         update: Called on the thread before a step; what it returns is handed to `restore`.
         restore: Called on the same thread after the step, also where the step raised.
 
-    Two of them in one context need keys of their own: derive a class for each, as `as_context_element` does.
+    A derived class is a key of its own, so that several kinds can stand in one context.
     Kotlin: ThreadContextElement.
     """
 
     __slots__ = ("_restore", "_update")
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "key" not in cls.__dict__:
+            cls.key = cls  # each kind stands beside the others
 
     def __init__(self, update: Callable[[], Any], restore: Callable[[Any], object]) -> None:
         self._update = update
@@ -197,6 +202,43 @@ class ThreadContextElement(ContextElement):
     def restore(self, old: Any) -> None:
         """Put back what `update` replaced."""
         self._restore(old)
+
+
+class CopyableThreadContextElement(ThreadContextElement):
+    """One that each coroutine has a copy of, so that what a child changes in it does not reach its parent.
+
+    Derive from it and define `copy_for_child`; `merge_for_child` where `with_context` or a launch brings another under
+    the same key.
+    Kotlin: CopyableThreadContextElement.
+    """
+
+    __slots__ = ()
+
+    def copy_for_child(self) -> CopyableThreadContextElement:
+        """Return what a coroutine that is launched gets. Called on the launching thread."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what a child gets: define copy_for_child()")
+
+    def merge_for_child(self, overwriting: ContextElement) -> ContextElement:
+        """Return what holds where `overwriting` is added under the same key; that one, if not defined otherwise."""
+        return overwriting
+
+
+def join_for(left: CoroutineContext, right: CoroutineContext, *, child: bool) -> CoroutineContext:
+    """Return both as one, with copyable elements copied and merged; `child`: for a coroutine that is launched."""
+    ours, added = left._entries(), right._entries()
+    if not any(isinstance(element, CopyableThreadContextElement) for element in (*ours.values(), *added.values())):
+        return join(left, right)
+    added = dict(added)
+    for key, element in ours.items():
+        if isinstance(element, CopyableThreadContextElement):
+            if key in added:
+                added[key] = element.merge_for_child(added[key])
+            elif child:
+                added[key] = element.copy_for_child()
+    for key, element in added.items():
+        if key not in ours and isinstance(element, CopyableThreadContextElement):
+            added[key] = element.copy_for_child()
+    return join(left, _of(added))
 
 
 def as_context_element(local: Any, value: object, attribute: str = "value") -> ThreadContextElement:

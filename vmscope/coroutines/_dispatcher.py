@@ -1,12 +1,8 @@
-"""CoroutineDispatcher: which thread a coroutine runs on; the loop that starts and resumes in place; limited views.
-
-In place: a start or a resume that needs no dispatch runs where it is asked for. While one runs so, further ones of the
-same thread wait in a FIFO that the first one empties before it returns; Unconfined and every immediate dispatcher share
-it. So the order is the reference's, and the stack does not grow however long the chain.
+"""CoroutineDispatcher: which thread a coroutine runs on; Unconfined; limited views.
 
 Locks
     `_lock` of a LimitedDispatcher guards `_running`; the queue beside it is a deque. A leaf.
-Counterpart: kotlinx.coroutines.CoroutineDispatcher, Unconfined, EventLoop, LimitedDispatcher.
+Counterpart: kotlinx.coroutines.CoroutineDispatcher, Unconfined, LimitedDispatcher.
 """
 
 from __future__ import annotations
@@ -14,9 +10,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
-from .._primitives import RLock, ThreadLocal
+from .._primitives import RLock
 from ._context import ContextElement, CoroutineContext, EmptyCoroutineContext
 from ._exceptions import report_globally
+from ._here import here
+from ._timer import shared_timers
 
 if TYPE_CHECKING:
     from ..looper._queue import MessageQueue
@@ -27,39 +25,6 @@ class Runnable(Protocol):
 
     def run(self) -> None:
         """Run it."""
-
-
-class InPlaceLoop:
-    """What runs in place on one thread.
-
-    Attributes:
-        active: Something does: further starts and resumptions go into `waiting`.
-        waiting: Their FIFO.
-        events: The private queue of a run_blocking on this thread, if it is in one.
-    """
-
-    __slots__ = ("active", "events", "waiting")
-
-    def __init__(self) -> None:
-        self.active = False
-        self.waiting: Any = deque()
-        self.events: MessageQueue | None = None
-
-
-class _Here(ThreadLocal):
-    def __init__(self) -> None:
-        self.loop = InPlaceLoop()
-
-
-#: `here.loop` is the one of the running thread. A look through a thread-local costs 27 ns, a slot 9 (3.11): look once.
-here = _Here()
-
-
-def drain_in_place(local: InPlaceLoop) -> None:
-    """Run what waits in the FIFO of this thread."""
-    waiting = local.waiting
-    while waiting:
-        waiting.popleft().run()
 
 
 class CoroutineDispatcher(ContextElement):
@@ -125,8 +90,6 @@ class CoroutineDispatcher(ContextElement):
 
     def _timers(self) -> MessageQueue:
         """The queue that wakes its delays and timeouts."""
-        from ._timer import shared_timers
-
         return shared_timers()
 
 

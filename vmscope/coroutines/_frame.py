@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CancellationException
 from ._context import CoroutineName
 from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, needed
-from ._dispatcher import here
 from ._exceptions import handle_coroutine_exception
+from ._here import here
 from ._job import ACTIVE, COMPLETED, Job, cancel_tree
 from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate
 

@@ -124,6 +124,11 @@ class Job(ContextElement):
         return self._state >= CANCELLING and self._state != COMPLETED
 
     @property
+    def _home(self) -> Job:
+        """The job that coroutines launched in this block are children of."""
+        return self
+
+    @property
     def state_name(self) -> str:
         """The state in Kotlin's word: New, Active, Completing, Cancelling, Cancelled or Completed."""
         return _WORDS[self._state]

@@ -25,6 +25,7 @@ from .._primitives import Empty, RLock, SimpleQueue, Thread, after_fork, current
 from ._context import CoroutineContext, EmptyCoroutineContext
 from ._dispatcher import CoroutineDispatcher, LimitedDispatcher, Runnable
 from ._exceptions import report_globally
+from ._timer import run_in_place_by
 
 if TYPE_CHECKING:
     from typing import Any
@@ -210,6 +211,7 @@ CPU_COUNT = max(2, os.cpu_count() or 2)
 IO_LIMIT = max(64, CPU_COUNT)
 
 pool = Pool("vmscope-worker")
+run_in_place_by(lambda task: pool.dispatch(EmptyCoroutineContext, task))
 Default: LimitedDispatcher = DefaultDispatcher(pool, CPU_COUNT)
 IO: LimitedDispatcher = IODispatcher(pool, IO_LIMIT)
 

@@ -21,8 +21,8 @@ from ._coroutine import (
     needed,
     running_job,
 )
-from ._dispatcher import drain_in_place, here
 from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, close_frame, in_frame, make_frame, new_frame
+from ._here import drain_in_place, here
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancellation
 from ._main import Main
 from ._suspend import ATOMIC, Call, ReadyBlock, Suspending, call, check_block
@@ -257,6 +257,8 @@ def launch_in(
         check_block(block, args)
     if context is not None or name is not None:
         env = _added(env, context, name)
+    elif env.elements is not None:
+        env = env.for_child()
     coroutine = _new(kind)
     if start is not _DEFAULT:
         _start_otherwise(coroutine, parent, env, block, args, start)
@@ -307,7 +309,7 @@ def _start_otherwise(
 def _added(env: Env, context: CoroutineContext | None, name: str | None) -> Env:
     """Return `env` with what one launch adds to it."""
     if context is None:
-        return env.plus(CoroutineName(cast("str", name)))
+        return env.for_child(CoroutineName(cast("str", name)))
     checked_context(context, "context=")
     job = context.get(Job)
     if job is not None:
@@ -316,7 +318,7 @@ def _added(env: Env, context: CoroutineContext | None, name: str | None) -> Env:
             "Write (scope + job).launch(...) for a coroutine of another job, scope.launch(...) for one of this scope, "
             "with_context(NonCancellable, ...) for clean-up, supervisor_scope(...) for children that fail alone"
         )
-    return env.plus(context if name is None else context + CoroutineName(name))
+    return env.for_child(context if name is None else context + CoroutineName(name))
 
 
 def MainScope() -> CoroutineScope:  # noqa: N802  (Kotlin's noun)
@@ -460,7 +462,7 @@ def current_job() -> Job:
 
     Kotlin: currentCoroutineContext().job.
     """
-    job: Job = needed("current_job()")._frame
+    job: Job = needed("current_job()")._frame._home
     return job
 
 
@@ -472,7 +474,7 @@ def current_context() -> CoroutineContext:
 
     Kotlin: currentCoroutineContext().
     """
-    context: CoroutineContext = needed("current_context()")._frame.coroutine_context
+    context: CoroutineContext = needed("current_context()")._frame._home.coroutine_context
     return context
 
 
@@ -517,5 +519,5 @@ def cancel(message: str | CancellationException | None = None, cause: BaseExcept
 
     Kotlin: cancel() on the receiver.
     """
-    job = needed("cancel()")._frame
+    job = needed("cancel()")._frame._home
     job.cancel(cancellation(job, message, cause))

@@ -52,7 +52,7 @@ class _Delay(Continuation[None]):
     when: float
 
     def _name(self) -> str:
-        return "delay"
+        return "delay" if self._seconds != inf else "await_cancellation"
 
     def _start(self, coroutine: Any) -> object:
         seconds = self._seconds
@@ -191,6 +191,12 @@ class TimeoutCoroutine(ScopeCoroutine):
         of = f" in {name.name!r}" if name is not None else ""
         message = f"Timed out waiting for {self._seconds:g} s{of}"
         cancel_tree(self, TimeoutCancellationException(message, job=self, seconds=self._seconds))
+
+    @property
+    def deadline(self) -> float:
+        """When its time is up, by the clock of its dispatcher."""
+        timer = self._timer
+        return inf if timer is None or self._seconds == inf else timer.when
 
     def count_on(self) -> None:
         """The queue of timers died."""

@@ -8,25 +8,34 @@ Counterpart: kotlinx.coroutines.DefaultExecutor.
 from __future__ import annotations
 
 import atexit
+from typing import TYPE_CHECKING, Any
 
 from .._primitives import RLock, after_fork, start_thread
 from ..looper._queue import MessageQueue
-from ._context import EmptyCoroutineContext
-from ._dispatcher import Runnable, here
-from ._pool import pool
+from ._here import here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _guard = RLock()
 _timers: MessageQueue | None = None
+_elsewhere: Callable[[Any], object]  # given by the pool, which stands below
 
 
 class _ToDefault:
     """Stands as the in-place FIFO of the timer thread: what is put into it runs on the pool."""
 
-    def append(self, task: Runnable) -> None:
-        pool.dispatch(EmptyCoroutineContext, task)
+    def append(self, task: Any) -> None:
+        _elsewhere(task)
 
     def __bool__(self) -> bool:
         return False
+
+
+def run_in_place_by(elsewhere: Callable[[Any], object]) -> None:
+    """Let `elsewhere(task)` run what a timer would start in place. Called by the pool as it is loaded."""
+    global _elsewhere
+    _elsewhere = elsewhere
 
 
 def shared_timers() -> MessageQueue:

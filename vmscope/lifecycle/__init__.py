@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._extras import VIEW_MODEL_KEY, CreationExtras, CreationExtrasKey, MutableCreationExtras
+from ._nested import ViewModelStoreProvider
 from ._provider import ViewModelProvider, ViewModelProviderFactory, view_model_factory, view_models
 from ._store import ViewModelStore, ViewModelStoreOwner
 from ._viewmodel import ViewModel
@@ -17,6 +18,7 @@ __all__ = [
     "ViewModelProviderFactory",
     "ViewModelStore",
     "ViewModelStoreOwner",
+    "ViewModelStoreProvider",
     "view_model_factory",
     "view_models",
 ]

@@ -4,9 +4,12 @@ Invariants
     S1  a ViewModel leaves the store only cleared: by clear(), a put under its key, or one of another class made there.
     S2  one construction at a time for a key, whatever provider asked; other keys are not held up by it.
     S3  what was being made while the store was cleared is cleared with it.
+    S4  a store that is closed, as that of a child can be, keeps nothing: what comes is cleared at once.
+    S5  a ViewModel that leaves is in the map, or its clear is in `_endings`, until nothing of it goes on any more.
 Locks
-    `ViewModelStore._lock` guards the map, the claims and the generation. `_waiting_lock` guards who waits for whose
-    construction, over all stores, and is only taken alone. Both are leaves: nothing of a caller's runs under them.
+    `ViewModelStore._lock` guards the map, the claims, the generation and `_closed`. `_waiting_lock` guards who waits
+    for whose construction, over all stores, and is only taken alone. Nothing of a caller's runs under them; below the
+    former comes the lock of `_endings`, and no other.
 Counterpart: androidx.lifecycle.ViewModelStore; the claims are ours, there all of this happens on the main thread.
 """
 
@@ -16,11 +19,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from .._errors import IllegalStateError
 from .._primitives import Event, RLock, after_fork, get_ident
-from ._viewmodel import HandlerSlot, ViewModel, adopt, clear_all
+from ._cleanup import Endings, clear_and_join
+from ._viewmodel import HandlerSlot, ViewModel, adopt, clear_all, unended
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..coroutines._job import CompletableJob
+    from ..coroutines._suspend import Suspending
     from ._viewmodel import ExceptionHandler
 
 
@@ -44,6 +50,8 @@ class ViewModelStore:
         self._view_models: dict[str, ViewModel] = {}
         self._claims: dict[str, Claim] = {}
         self._generation = 0
+        self._closed = False
+        self._endings = Endings()
         self._handlers = HandlerSlot(exception_handler)
 
     @property
@@ -68,10 +76,14 @@ class ViewModelStore:
             raise TypeError(f"put takes a string and a ViewModel, got {view_model!r} for the ViewModel")
         adopt(view_model, self._handlers)
         with self._lock:
-            old = self._view_models.get(key)
-            self._view_models[key] = view_model
-        if old is not None:
-            old.clear()
+            if self._closed:
+                old: ViewModel | None = view_model
+            else:
+                old = self._view_models.get(key)
+                self._view_models[key] = view_model
+            ending = self._endings.begin() if old is not None else None
+        if old is not None and ending is not None:
+            self._clear_gone(old, ending)
 
     def get(self, key: str) -> ViewModel | None:
         """Return the ViewModel under `key`, None where there is none."""
@@ -88,11 +100,44 @@ class ViewModelStore:
         Raises:
             ExceptionGroup: What the clears raised, after all were called.
         """
+        self._clear(close=False)
+
+    def clear_and_join(self) -> Suspending[None]:
+        """Clear it, then wait until nothing goes on in what has left it: no coroutines, and no clean-up.
+
+        Waited for is also what left by an earlier `clear()`, or by a `put` under its key; a second call waits, too.
+
+        Raises:
+            ExceptionGroup: What `clear()` raised, once the waiting is over.
+            CancellationException: The caller was cancelled, which does not touch the clean-up.
+
+        Threads: called in a coroutine, as `ViewModel.clear_and_join`.
+        """
+        return clear_and_join(self.clear, self._endings.unended)
+
+    def _close(self) -> None:
+        """Clear it, for good (S4)."""
+        self._clear(close=True)
+
+    def _clear(self, *, close: bool) -> None:
         with self._lock:
             leaving = list(self._view_models.values())
             self._view_models = {}
             self._generation += 1
-        clear_all(f"clear() of {self!r}", [view_model.clear for view_model in leaving])
+            self._closed = self._closed or close
+            ending = self._endings.begin() if leaving else None
+        if ending is None:
+            return
+        try:
+            clear_all(f"clear() of {self!r}", [view_model.clear for view_model in leaving])
+        finally:
+            self._endings.returned(ending, (job for view_model in leaving for job in unended(view_model)))
+
+    def _clear_gone(self, view_model: ViewModel, ending: CompletableJob) -> None:
+        try:
+            view_model.clear()
+        finally:
+            self._endings.returned(ending, unended(view_model))
 
     def __enter__(self) -> ViewModelStore:
         return self
@@ -128,16 +173,17 @@ class ViewModelStore:
         """End a claim with what was made."""
         adopt(view_model, self._handlers)
         with self._lock:
-            too_late = claim.generation != self._generation
+            too_late = self._closed or claim.generation != self._generation
             if too_late:
                 gone: ViewModel | None = view_model  # S3: it counts as made just before the clear
             else:
                 gone = self._view_models.get(claim.key)
                 self._view_models[claim.key] = view_model
+            ending = self._endings.begin() if gone is not None else None
             self._end_locked(claim)
         claim.done.set()
-        if gone is not None:
-            gone.clear()
+        if gone is not None and ending is not None:
+            self._clear_gone(gone, ending)
 
     def give_up(self, claim: Claim) -> None:
         """End a claim with nothing, if it has not ended: who waits for it tries for itself."""

@@ -4,11 +4,12 @@ Invariants
     V1  one scope for a ViewModel, for ever, whoever asks first and when.
     V2  once `clear()` has returned nobody sees a live scope or an unclosed closeable of it, also not by a call that
         raced with the clear: whether it is cleared is asked under the lock that the closeables are kept under.
-    V3  everything is closed once and `on_cleared` is called once, whatever fails.
+    V3  everything is closed once and `on_cleared` is called once, whatever fails; then `on_cleared_async` is started.
 Locks
-    `_Inside.lock` guards `cleared`, `scope`, `keyed` and `unkeyed`. Nothing a caller brings runs under it: closeables
-    are closed, handlers called and Dispatchers.Main looked up outside. Only the empty Job and scope are made under it,
-    and the lock of that Job's tree taken. `scope` is read without it: it goes from None to the one object, once.
+    `_Inside.lock` guards `cleared`, `ended`, `scope`, `keyed` and `unkeyed`. Nothing a caller brings runs under it:
+    closeables are closed, handlers called and Dispatchers.Main looked up outside. Only empty Jobs and the scope are
+    made under it, and the lock of such a Job's tree taken. `scope` is read without it: it goes from None to the one
+    object, once.
 Counterpart: androidx.lifecycle.ViewModel, and ViewModelImpl for closing order.
 """
 
@@ -25,9 +26,13 @@ from ..coroutines._exceptions import CoroutineExceptionHandler, report_globally
 from ..coroutines._job import Job, SupervisorJob
 from ..coroutines._main import Main, has_main
 from ..coroutines._scope import CoroutineScope, scope_of
+from ._cleanup import clear_and_join, endings_of, nothing, seal, start_clean_up
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from ..coroutines._job import CompletableJob
+    from ..coroutines._suspend import Suspending
 
 #: What is told of failures: a function of (context, exception), or a CoroutineExceptionHandler.
 ExceptionHandler: TypeAlias = "Callable[[CoroutineContext, BaseException], object] | CoroutineExceptionHandler"
@@ -56,20 +61,31 @@ _SCOPE_KEY = "vmscope.view_model_scope"
 class HandlerSlot:
     """The exception handler of a store, shared with its ViewModels, which do not keep the store itself alive."""
 
-    __slots__ = ("handler",)
+    __slots__ = ("handler", "outer")
 
-    def __init__(self, handler: ExceptionHandler | None) -> None:
+    def __init__(self, handler: ExceptionHandler | None, outer: HandlerSlot | None = None) -> None:
         self.handler = handler
+        self.outer = outer  # of the store around it
+
+    def find(self) -> ExceptionHandler | None:
+        """Return the handler of the store, or of the nearest one around it that has any."""
+        slot: HandlerSlot | None = self
+        while slot is not None:
+            if slot.handler is not None:
+                return slot.handler
+            slot = slot.outer
+        return None
 
 
 class _Inside:
     """What the library keeps for a ViewModel: one object, so that a subclass shares one name with it and no more."""
 
-    __slots__ = ("cleared", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
+    __slots__ = ("cleared", "ended", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.cleared = False
+        self.ended: CompletableJob | None = None  # from the clear on: complete when nothing goes on any more
         self.scope: CoroutineScope | None = None
         self.own = True
         self.keyed: dict[str, Any] = {}
@@ -99,6 +115,7 @@ class ViewModel:
             `threading.excepthook`. A cancellation is never a failure. An injected scope has the handler of its own
             context instead.
         default_exception_handler: The same for all ViewModels: `ViewModel.default_exception_handler = report`.
+        cleanup_timeout: How many seconds `on_cleared_async` may take; `math.inf` for as long as it likes.
 
     Threads: any, for everything here; `clear()` closes on the calling thread.
     AndroidX: ViewModel.
@@ -106,6 +123,7 @@ class ViewModel:
 
     exception_handler: ExceptionHandler | None = None
     default_exception_handler: ClassVar[ExceptionHandler | None] = None
+    cleanup_timeout: float = 5.0
 
     def __init__(self, scope: CoroutineScope | None = None, *closeables: Closeable, own: bool = True) -> None:
         inside = _inside(self)
@@ -195,7 +213,7 @@ class ViewModel:
         """End it: close what it has, then call `on_cleared()`. A second call, at whatever time, does nothing at all.
 
         Closed are first those with a key, among them the scope, then those without, each in the order in which they
-        came. So the scope is cancelled by the time `on_cleared` is called.
+        came. So the scope is cancelled by the time `on_cleared` is called. Last, `on_cleared_async` is started.
 
         Raises:
             ExceptionGroup: What a close or `on_cleared` raised; all were called before (a BaseExceptionGroup, where
@@ -209,9 +227,32 @@ class ViewModel:
             if inside.cleared:
                 return
             inside.cleared = True
+            ended = inside.ended = SupervisorJob()
             leaving = [*inside.keyed.items(), *(("", each) for each in inside.unkeyed.values())]
             inside.unkeyed = {}  # the keyed ones stay, so that they are found, closed, and not made again
-        clear_all(f"clear() of {_name(self)}", [*(self._end_of(key, each) for key, each in leaving), self.on_cleared])
+        ends = [*(self._end_of(key, each) for key, each in leaving), self.on_cleared]
+        if _cleans_up(self):
+            ends.append(lambda: _start_clean_up(self, ended))
+        try:
+            clear_all(f"clear() of {_name(self)}", ends)
+        finally:
+            seal(ended, (job for key, each in leaving for job in _left_behind(inside, key, each)))
+
+    def clear_and_join(self) -> Suspending[None]:
+        """Clear it, then wait until its coroutines have ended and its clean-up is over. A second call waits, too.
+
+        Waited for are the coroutines of the scopes that the clear has cancelled, `view_model_scope` among them unless
+        `own` is False, and `on_cleared_async`.
+
+        Raises:
+            ExceptionGroup: What `clear()` raised, once the waiting is over. Not what the clean-up raised.
+            CancellationException: The caller was cancelled, which does not touch the clean-up. It may well be a
+                coroutine of the ViewModel itself.
+
+        Threads: called in a coroutine of whoever owns the ViewModel. Main must be free to run, so no `run_blocking`
+            there.
+        """
+        return clear_and_join(self.clear, lambda: unended(self))
 
     def _end_of(self, key: str, closeable: Any) -> Callable[[], object]:
         if key != _SCOPE_KEY:
@@ -220,6 +261,17 @@ class ViewModel:
 
     def on_cleared(self) -> None:
         """Called once by `clear()`, after everything was closed: override it."""
+
+    def on_cleared_async(self) -> Any:
+        """Clean-up that suspends, a last save perhaps: override it, as a generator or an `async def`.
+
+        `clear()` starts it after `on_cleared()`, and does not wait for it: `clear_and_join()` does. It runs on
+        Dispatchers.Main.immediate, where there is no main thread on Dispatchers.Default, in a coroutine of its own that
+        outlives the ViewModel, for `cleanup_timeout` seconds at most. Then it is cancelled, and a TimeoutError goes
+        where its failures go: to the exception handler of the ViewModel. `view_model_scope` is cancelled by then;
+        `launch` and `async_` inside are children of the clean-up.
+        """
+        return nothing()
 
     def __reduce_ex__(self, protocol: Any, /) -> NoReturn:
         raise TypeError(
@@ -250,6 +302,35 @@ def _inside(view_model: ViewModel) -> _Inside:
 
 def _name(view_model: ViewModel) -> str:
     return type(view_model).__qualname__
+
+
+def _cleans_up(view_model: ViewModel) -> bool:
+    return getattr(view_model.on_cleared_async, "__func__", None) is not ViewModel.on_cleared_async
+
+
+def _start_clean_up(view_model: ViewModel, ended: CompletableJob) -> None:
+    scope = _inside(view_model).scope
+    handler = None if scope is None else scope.coroutine_context.get(CoroutineExceptionHandler)
+    if handler is None:
+        handler = late = _LateHandler(view_model)
+        ended.invoke_on_completion(late.forget)
+    start_clean_up(ended, _name(view_model), view_model.on_cleared_async, view_model.cleanup_timeout, handler)
+
+
+def _left_behind(inside: _Inside, key: str, closeable: Any) -> tuple[Job, ...]:
+    """Return what may go on though `closeable` was closed."""
+    if not isinstance(closeable, CoroutineScope):
+        return endings_of(closeable)
+    if key == _SCOPE_KEY and not inside.own:
+        return ()
+    job = closeable.coroutine_context.get(Job)
+    return () if job is None else (job,)
+
+
+def unended(view_model: ViewModel) -> tuple[Job, ...]:
+    """Return the Job that is complete when nothing of a cleared ViewModel goes on any more; nothing, where it is so."""
+    ended = _inside(view_model).ended
+    return () if ended is None or ended.is_completed else (ended,)
 
 
 def adopt(view_model: ViewModel, handlers: HandlerSlot) -> None:
@@ -301,7 +382,7 @@ class _LateHandler(CoroutineExceptionHandler):
         handler = view_model.exception_handler
         if handler is None:
             handlers = _inside(view_model).handlers
-            handler = None if handlers is None else handlers.handler
+            handler = None if handlers is None else handlers.find()
         # Looked up on the class: on an instance a function would become a method.
         return type(view_model).default_exception_handler if handler is None else handler
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from vmscope.flow import MutableStateFlow
+
 from ..harness import *
 
 
@@ -856,3 +858,70 @@ def lazy_await_on_main(tr):
 
         CoroutineScope(m.main).launch(body)
         m.post(lambda: tr.t("posted"))
+
+
+@scenario("main.flow_collect_on_immediate")
+def flow_collect_on_immediate(tr):
+    with with_main() as m:
+        f = MutableStateFlow(0)
+
+        def later():
+            f.value = 2
+            f.value = 3
+            tr.t("set 2,3 done")
+            j.cancel()
+
+        j = CoroutineScope(m.immediate).launch(lambda: f.collect(lambda x: tr.t(f"c {x}")))
+        tr.t("set 1")
+        f.value = 1
+        tr.t("set done")
+        m.post(later)
+
+
+@scenario("main.flow_collect_on_main")
+def flow_collect_on_main(tr):
+    with with_main() as m:
+        f = MutableStateFlow(0)
+        j = CoroutineScope(m.main).launch(lambda: f.collect(lambda x: tr.t(f"c {x}")))
+        m.run_current()
+        f.value = 1
+        f.value = 2
+        tr.t("set done")
+        m.run_current()
+        j.cancel()
+
+
+@scenario("main.state_update_from_dispatched_coroutine_in_place")
+def state_update_from_dispatched_coroutine_in_place(tr):
+    with with_main() as m:
+        f = MutableStateFlow(0)
+        s = CoroutineScope(m.immediate)
+        c = s.launch(lambda: f.collect(lambda x: tr.t(f"c {x}")))
+
+        def setter():
+            yield from yield_()
+            f.value = 1
+            tr.t("set 1")
+            f.value = 2
+            tr.t("set 2")
+            c.cancel()
+
+        s.launch(setter)
+
+
+@scenario("main.state_update_from_undispatched_coroutine_deferred")
+def state_update_from_undispatched_coroutine_deferred(tr):
+    with with_main() as m:
+        f = MutableStateFlow(0)
+        s = CoroutineScope(m.immediate)
+        c = s.launch(lambda: f.collect(lambda x: tr.t(f"c {x}")))
+
+        def setter():
+            f.value = 1
+            tr.t("set 1")
+            f.value = 2
+            tr.t("set 2")
+            yield from yield_()
+            c.cancel()
+
+        s.launch(setter)

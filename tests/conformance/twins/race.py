@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from vmscope.flow import MutableSharedFlow
+
 from ..harness import *
 
 
@@ -235,3 +237,17 @@ def join_from_many(tr):
         tr.t(n.value)
 
     run_blocking(main, context=Dispatchers.Default)
+
+
+@scenario("race.sharedflow_all_values")
+def sharedflow_all_values(tr):
+    def main():
+        f = MutableSharedFlow(extra_buffer=4)
+        subscribers = [async_(lambda: f.take(500).to_list(), context=Dispatchers.Default) for _ in range(2)]
+        yield from f.subscription_count.first(lambda count: count == 2)
+        for i in range(500):
+            yield from f.emit(i)
+        for subscriber in subscribers:
+            tr.t((yield from subscriber.await_()) == list(range(500)))
+
+    run_blocking(main)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from vmscope.flow import MutableStateFlow
+
 from ..harness import *
 
 
@@ -345,3 +347,32 @@ def failure_of_child_in_loop(tr):
 
     CoroutineScope(Dispatchers.Unconfined + SupervisorJob() + tr.ceh()).launch(parent)
     tr.t("end")
+
+
+@scenario("unconfined.stateflow_set_from_plain_code")
+def stateflow_set_from_plain_code(tr):
+    f = MutableStateFlow(0)
+    j = GlobalScope.launch(lambda: f.collect(lambda x: tr.t(f"c {x}")), context=Dispatchers.Unconfined)
+    tr.t("set 1")
+    f.value = 1
+    tr.t("set 2")
+    f.value = 2
+    tr.t("end")
+    j.cancel()
+
+
+@scenario("unconfined.stateflow_set_in_collector")
+def stateflow_set_in_collector(tr):
+    f = MutableStateFlow(0)
+
+    def each(x):
+        tr.t(f"c {x}")
+        if x == 1:
+            f.value = 2
+            f.value = 3
+            tr.t("set 3")
+
+    j = GlobalScope.launch(lambda: f.collect(each), context=Dispatchers.Unconfined)
+    f.value = 1
+    tr.t(f"end {f.value}")
+    j.cancel()

@@ -1,0 +1,236 @@
+"""CancelScope and deadlines as values (rows X14, X15)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from math import inf
+from typing import Any
+
+import pytest
+
+from tests.virtual_main import VMain
+from vmscope import (
+    CancellationException,
+    CancelScope,
+    CoroutineScope,
+    Dispatchers,
+    IllegalStateError,
+    SupervisorJob,
+    await_cancellation,
+    coroutine_scope,
+    current_deadline,
+    current_job,
+    current_time,
+    delay,
+    ensure_active,
+    launch,
+    with_timeout,
+)
+
+Body = Generator[Any, Any, None]
+
+
+@pytest.fixture
+def scope(main: VMain) -> CoroutineScope:
+    return CoroutineScope(SupervisorJob() + Dispatchers.Main)
+
+
+def test_a_cancelled_block_is_left_and_the_code_behind_it_runs_on(main: VMain, scope: CoroutineScope) -> None:
+    log: list[object] = []
+    block = CancelScope()
+
+    def body() -> Body:
+        with block:
+            try:
+                yield from delay(10)
+                log.append("not reached")
+            finally:
+                log.append(main.now)
+        yield from delay(1)
+        log.append((block.cancelled_caught, main.now))
+
+    job = scope.launch(body)
+    main.post_delayed(3, block.cancel)
+    main.drain()
+
+    assert log == [3, (True, 4)]
+    assert not job.is_cancelled
+
+
+def test_the_deadline_cancels_the_block_and_may_be_moved_while_it_runs(main: VMain, scope: CoroutineScope) -> None:
+    log: list[float] = []
+
+    async def body() -> None:
+        async with CancelScope(deadline=5) as block:
+            main.post_delayed(4, lambda: setattr(block, "deadline", 8))
+            await await_cancellation()
+        log.append(main.now)
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == [8]
+
+
+def test_a_block_that_ends_in_time_leaves_no_timer(main: VMain, scope: CoroutineScope) -> None:
+    def body() -> Body:
+        with CancelScope(deadline=100) as block:
+            yield from delay(1)
+        assert not block.cancel_called
+
+    scope.launch(body)
+    main.drain()
+
+    assert main.now == 1
+
+
+def test_it_swallows_its_own_cancellation_only(main: VMain, scope: CoroutineScope) -> None:
+    log: list[object] = []
+    outer, inner = CancelScope(), CancelScope()
+
+    def body() -> Body:
+        with outer:
+            with inner:
+                yield from await_cancellation()
+            log.append("not reached")
+        log.append((inner.cancelled_caught, outer.cancelled_caught))
+
+    scope.launch(body)
+    main.post_delayed(1, outer.cancel)
+    main.drain()
+
+    assert log == [(False, True)]
+
+
+def test_the_cancellation_of_the_coroutine_passes_through(main: VMain, scope: CoroutineScope) -> None:
+    block = CancelScope()
+
+    def body() -> Body:
+        with block:
+            yield from await_cancellation()
+        raise AssertionError("the coroutine was cancelled")
+
+    job = scope.launch(body)
+    main.post_delayed(1, job.cancel)
+    main.drain()
+
+    assert job.is_cancelled
+    assert not block.cancelled_caught
+
+
+def test_a_failure_passes_through(main: VMain, scope: CoroutineScope) -> None:
+    log: list[str] = []
+
+    def body() -> Body:
+        try:
+            with CancelScope():
+                yield from delay(1)
+                raise ValueError("boom")
+        except ValueError as failure:
+            log.append(str(failure))
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["boom"]
+
+
+def test_what_is_launched_inside_belongs_to_the_coroutine(main: VMain, scope: CoroutineScope) -> None:
+    log: list[object] = []
+
+    def child() -> Body:
+        yield from delay(2)
+        log.append("child")
+
+    def body() -> Body:
+        own = current_job()
+        with CancelScope(deadline=1):
+            assert current_job() is own
+            assert launch(child).parent is own
+            yield from await_cancellation()
+        log.append("left")
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["left", "child"]
+
+
+def test_a_scope_block_inside_is_cancelled_with_its_children(main: VMain, scope: CoroutineScope) -> None:
+    log: list[object] = []
+
+    def family() -> None:
+        launch(await_cancellation).invoke_on_completion(lambda cause: log.append(type(cause)))
+
+    def body() -> Body:
+        with CancelScope(deadline=1):
+            yield from coroutine_scope(family)
+        log.append(main.now)
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == [CancellationException, 1]
+
+
+def test_cancelled_before_it_begins_it_is_left_at_the_first_suspension(main: VMain, scope: CoroutineScope) -> None:
+    log: list[str] = []
+
+    def body() -> Body:
+        with CancelScope() as block:
+            block.cancel("not wanted")
+            log.append("runs")
+            try:
+                ensure_active()
+            except CancellationException as cause:
+                log.append(str(cause))
+                raise
+            yield from delay(1)
+        log.append("left")
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["runs", "not wanted", "left"]
+
+
+def test_the_nearest_deadline_can_be_read(main: VMain, scope: CoroutineScope) -> None:
+    log: list[float] = []
+
+    def inner() -> Body:
+        log.append(current_deadline())
+        with CancelScope(deadline=current_time() + 2):
+            log.append(current_deadline())
+        yield from delay(0)
+
+    def body() -> Body:
+        log.append(current_deadline())
+        yield from delay(1)
+        with CancelScope(deadline=9):
+            yield from with_timeout(5, inner)
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == [inf, 6, 3]
+
+
+def test_a_scope_serves_one_block_and_needs_a_coroutine(main: VMain, scope: CoroutineScope) -> None:
+    errors: list[str] = []
+
+    def body() -> Body:
+        block = CancelScope()
+        with block:
+            yield from delay(0)
+        with pytest.raises(IllegalStateError, match="entered twice") as caught, block:
+            pass
+        errors.append(str(caught.value))
+
+    scope.launch(body)
+    main.drain()
+
+    assert len(errors) == 1
+    with pytest.raises(IllegalStateError, match="outside a coroutine"), CancelScope():
+        pass
+    with pytest.raises(ValueError, match="nan"):
+        CancelScope(deadline=float("nan"))

@@ -1,0 +1,329 @@
+"""Several flows, several coroutines, and the clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from vmscope import CoroutineScope, Dispatchers, await_cancellation, delay, yield_
+from vmscope.flow import (
+    as_flow,
+    combine,
+    combine_transform,
+    empty_flow,
+    flow,
+    flow_of,
+    lazy_async,
+    merge,
+    race,
+    race_success,
+    zip_flows,
+)
+from vmscope.sync import BufferOverflow, Channel
+
+from .runs import Boom, failing, run, ticking, timed
+
+if TYPE_CHECKING:
+    from tests.virtual_main import VMain
+
+
+def test_f9_merged_flows_run_at_once_and_each_to_its_end(main: VMain) -> None:
+    log: list[Any] = []
+
+    run(main, timed, main, merge(ticking((1, "a1"), (2, "a2")), ticking((2, "b1"))), log)
+
+    assert log == [(1, "a1"), (2, "b1"), (3, "a2")]
+
+
+def test_f9_flat_map_merge_runs_so_many_at_once(main: VMain) -> None:
+    log: list[Any] = []
+
+    run(main, timed, main, flow_of(1, 2, 3).flat_map_merge(lambda n: ticking((10, n)), 2), log)
+
+    assert log == [(10, 1), (10, 2), (20, 3)]
+
+
+def test_f9_flat_map_latest_ends_the_old_flow_before_the_new_one_begins(main: VMain) -> None:
+    log: list[Any] = []
+
+    def inner(number: int) -> Any:
+        @flow
+        def body(collector: Any) -> Any:
+            try:
+                yield from collector.emit(number)
+                yield from await_cancellation()
+            finally:
+                log.append(f"end of {number}")
+
+        return body if number < 3 else flow_of(3)
+
+    run(main, ticking((0, 1), (5, 2), (5, 3)).flat_map_latest(inner).collect, log.append)
+
+    assert log == [1, "end of 1", 2, "end of 2", 3]
+
+
+def test_f10_a_new_value_cancels_the_block_that_still_runs(main: VMain) -> None:
+    log: list[Any] = []
+
+    def slow(number: int) -> Any:
+        yield from delay(10)
+        log.append(number)
+
+    run(main, ticking((0, 1), (5, 2), (20, 3)).collect_latest(slow).__iter__)
+
+    assert log == [2, 3]
+    assert run(main, ticking((0, 1), (5, 2)).map_latest(lambda n: n).to_list) == [1, 2]
+
+
+def test_f11_zip_ends_with_the_shorter_and_ends_the_other(main: VMain) -> None:
+    log: list[str] = []
+
+    @flow
+    def endless(collector: Any) -> Any:
+        try:
+            number = 0
+            while True:
+                yield from collector.emit(number)
+                number += 1
+                yield from delay(1)
+        finally:
+            log.append("ended")
+
+    assert run(main, endless.zip_with(flow_of("a", "b")).to_list) == [(0, "a"), (1, "b")]
+    assert run(main, flow_of("a", "b").zip_with(endless).to_list) == [("a", 0), ("b", 1)]
+    assert log == ["ended", "ended"]
+    three = zip_flows(flow_of(1, 2), flow_of("a", "b"), flow_of(True, False), fn=lambda *values: values)
+    assert run(main, three.to_list) == [(1, "a", True), (2, "b", False)]
+
+
+def test_f11_combine_waits_for_all_and_then_follows_each(main: VMain) -> None:
+    log: list[Any] = []
+
+    run(
+        main, timed, main, combine(ticking((1, 1), (4, 2)), ticking((2, "a"), (1, "b")), fn=lambda n, s: f"{n}{s}"), log
+    )
+
+    assert log == [(2, "1a"), (3, "1b"), (5, "2b")]
+    assert run(main, combine(flow_of(1), empty_flow()).to_list) == []
+    assert run(main, combine(flow_of(1), flow_of(2), flow_of(3)).to_list) == [(1, 2, 3)]
+    emitted = combine_transform(flow_of(1), flow_of(2), fn=lambda c, a, b: c.emit_all(flow_of(a, b)))
+    assert run(main, emitted.to_list) == [1, 2]
+
+
+def test_a_failure_of_one_ends_the_others(main: VMain) -> None:
+    log: list[str] = []
+
+    @flow
+    def waiting(collector: Any) -> Any:
+        try:
+            yield from await_cancellation()
+        finally:
+            log.append("ended")
+
+    late = failing().on_start(lambda: delay(1))
+    for several in (merge(late, waiting), combine(late, waiting), flow_of(late, waiting).flatten_merge()):
+        with pytest.raises(Boom):
+            run(main, several.collect)
+    assert log == ["ended"] * 3
+
+
+def test_f14_neighbouring_buffers_are_one_channel(main: VMain) -> None:
+    def ahead(change: Any) -> int:
+        emitted = []
+
+        @flow
+        def body(collector: Any) -> Any:
+            for number in range(100):
+                emitted.append(number)
+                yield from collector.emit(number)
+
+        job = CoroutineScope(Dispatchers.Main).launch(change(body).collect, lambda _: await_cancellation())
+        main.drain()
+        job.cancel()
+        main.drain()
+        return len(emitted)
+
+    assert ahead(lambda f: f.buffer(1)) == 3, "one is taken, one buffered, one waits"
+    assert ahead(lambda f: f.buffer(1).buffer(2)) == ahead(lambda f: f.buffer(3)) == 5
+    assert ahead(lambda f: f.buffer(9).buffer(0, BufferOverflow.DROP_OLDEST)) == 100
+    assert ahead(lambda f: f.conflate()) == 100
+    assert ahead(lambda f: f.buffer(Channel.UNLIMITED)) == 100
+    assert ahead(lambda f: f.buffer()) == 66
+
+
+def test_f14_a_failure_above_overtakes_what_is_in_the_buffer(main: VMain) -> None:
+    log: list[int] = []
+
+    with pytest.raises(Boom):
+        run(main, failing(1, 2, 3).buffer().collect, log.append)
+    assert log == []
+
+
+def test_f15_debounce_lets_a_value_through_once_it_is_quiet_and_the_last_at_the_end(main: VMain) -> None:
+    log: list[Any] = []
+
+    run(main, timed, main, ticking((0, 1), (3, 2), (9, 3), (1, 4)).debounce(5), log)
+
+    assert log == [(8, 2), (13, 4)]
+
+
+def test_f15_sample_takes_the_newest_each_period_and_drops_the_last(main: VMain) -> None:
+    log: list[Any] = []
+
+    run(main, timed, main, ticking((1, 1), (1, 2), (6, 3), (3, 4)).sample(5), log)
+
+    assert log == [(5, 2), (10, 3)]
+
+
+def test_f15_timeout_fails_where_a_value_is_late_and_catch_sees_it(main: VMain) -> None:
+    log: list[Any] = []
+    guarded = ticking((1, 1), (9, 2)).timeout(5).catch(lambda failure: log.append(type(failure)))
+
+    run(main, timed, main, guarded, log)
+
+    assert log == [(1, 1), TimeoutError]
+    with pytest.raises(TimeoutError):
+        run(main, flow_of(1).timeout(0).collect)
+
+
+@pytest.mark.parametrize(
+    ("leading", "trailing", "expected"),
+    [
+        (True, False, [(0, 1), (11, 4)]),
+        (False, True, [(10, 3), (20, 5)]),
+        (True, True, [(0, 1), (10, 3), (20, 5)]),
+    ],
+)
+def test_throttle_lets_one_value_through_a_window(
+    main: VMain, leading: bool, trailing: bool, expected: list[Any]
+) -> None:
+    log: list[Any] = []
+    above = ticking((0, 1), (3, 2), (3, 3), (5, 4), (3, 5))
+
+    run(main, timed, main, above.on_completion(lambda _: delay(50)).throttle(10, leading, trailing), log)
+
+    assert log == expected
+
+
+def test_flat_map_first_drops_what_comes_while_it_is_busy(main: VMain) -> None:
+    busy = ticking((0, 1), (3, 2), (10, 3)).flat_map_first(lambda n: ticking((5, n)))
+
+    assert run(main, busy.to_list) == [1, 3]
+
+
+def test_concurrent_map_keeps_the_order_and_the_limit(main: VMain) -> None:
+    running = 0
+    most = 0
+
+    def work(number: int) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        yield from delay(10 - number)
+        running -= 1
+        return number
+
+    assert run(main, as_flow(range(6)).map_concurrent(3, work).to_list) == [0, 1, 2, 3, 4, 5]
+    assert most == 3
+    unordered = as_flow(range(3)).map_concurrent(3, work, ordered=False)
+    assert run(main, unordered.to_list) == [2, 1, 0]
+
+
+def test_chunks_by_time_by_size_and_by_what_waits(main: VMain) -> None:
+    above = ticking((0, 1), (1, 2), (1, 3), (9, 4), (1, 5))
+    log: list[Any] = []
+
+    run(main, timed, main, above.chunked(within=5), log)
+    assert log == [(5, [1, 2, 3]), (12, [4, 5])]
+    assert run(main, above.chunked(2, within=5).to_list) == [[1, 2], [3], [4, 5]]
+
+    def slow(chunk: list[int]) -> Any:
+        yield from delay(1.6)
+        log.append(chunk)
+
+    log.clear()
+    run(main, ticking(*[(1, n) for n in range(5)]).chunked(within=0).collect, slow)
+    assert log == [[0], [1], [2, 3], [4]]
+
+
+def test_race_gives_the_first_and_ends_the_others(main: VMain) -> None:
+    log: list[Any] = []
+
+    def after(seconds: float, answer: Any) -> Any:
+        def block() -> Any:
+            try:
+                yield from delay(seconds)
+            finally:
+                log.append(answer)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return block
+
+    assert run(main, race, after(5, "slow"), after(1, "fast")) == "fast"
+    assert log == ["fast", "slow"], "the loser has cleaned up when the answer is there"
+    with pytest.raises(Boom):
+        run(main, race, after(1, Boom("first")), after(2, "second"))
+    assert run(main, race_success, after(1, Boom("first")), after(2, "second")) == "second"
+    with pytest.raises(ExceptionGroup) as all_failed:
+        run(main, race_success, after(1, Boom("1")), after(2, Boom("2")))
+    assert [str(failure) for failure in all_failed.value.exceptions] == ["1", "2"]
+
+
+def test_a_lazy_value_is_computed_once_for_all_who_ask(main: VMain) -> None:
+    begun: list[float] = []
+
+    def compute() -> Any:
+        begun.append(main.now)
+        yield from delay(5)
+        return "value"
+
+    value = lazy_async(compute)
+    scope = CoroutineScope(Dispatchers.Main)
+    first, second = scope.async_(value.await_), scope.async_(value.await_)
+    main.run_current()
+    first.cancel()
+    main.drain()
+
+    assert second.get_completed() == "value"
+    assert run(main, value.await_) == "value"
+    assert begun == [0]
+
+
+def test_a_lazy_value_that_nobody_waits_for_any_more_is_cancelled_and_begun_anew(main: VMain) -> None:
+    log: list[str] = []
+
+    def compute() -> Any:
+        try:
+            yield from delay(5)
+        finally:
+            log.append("ended")
+        return "value"
+
+    value = lazy_async(compute)
+    asking = CoroutineScope(Dispatchers.Main).async_(value.await_)
+    main.run_current()
+    asking.cancel()
+    main.run_current()
+
+    assert log == ["ended"]
+    assert run(main, value.await_) == "value"
+
+
+def test_a_lazy_value_that_failed_is_tried_again_unless_told_otherwise(main: VMain) -> None:
+    begun: list[int] = []
+
+    def compute() -> Any:
+        begun.append(1)
+        yield from yield_()
+        raise Boom("no")
+
+    for retry, expected in ((True, 2), (False, 1)):
+        begun.clear()
+        value = lazy_async(compute, retry=retry)
+        for _ in range(2):
+            with pytest.raises(Boom):
+                run(main, value.await_)
+        assert len(begun) == expected

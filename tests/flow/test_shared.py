@@ -1,0 +1,563 @@
+"""SharedFlow, sharing, and events."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tests.virtual_main import VMain
+from vmscope import (
+    CoroutineExceptionHandler,
+    CoroutineScope,
+    Dispatchers,
+    IllegalStateError,
+    Job,
+    SupervisorJob,
+    VmScopeWarning,
+    await_cancellation,
+    delay,
+)
+from vmscope.flow import (
+    EventFlow,
+    Flow,
+    MutableSharedFlow,
+    NoSuchElementError,
+    SharedFlow,
+    SharingCommand,
+    SharingStarted,
+    as_flow,
+    empty_flow,
+    flow_of,
+)
+from vmscope.sync import BufferOverflow
+
+from .runs import Boom, failing, run, ticking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def collecting(flow: Any, block: Callable[[Any], object], immediate: bool = False) -> Job:
+    on = Dispatchers.Main.immediate if immediate else Dispatchers.Main
+    return CoroutineScope(on + SupervisorJob()).launch(flow.collect, block)
+
+
+def emitting(flow: Any, *values: Any, log: list[Any] | None = None) -> Job:
+    def body() -> Any:
+        for value in values:
+            yield from flow.emit(value)
+            if log is not None:
+                log.append(f"emitted {value}")
+
+    return CoroutineScope(Dispatchers.Main + SupervisorJob()).launch(body)
+
+
+def test_f20_the_slowest_collector_decides_when_emit_goes_on(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow()
+    log: list[Any] = []
+
+    def slow(value: int) -> Any:
+        yield from delay(5)
+        log.append((main.now, value))
+
+    collecting(shared, slow)
+    collecting(shared, lambda value: None)
+    main.drain()
+    emitting(shared, 1, 2, log=log)
+    main.drain()
+
+    assert log == ["emitted 1", (5, 1), "emitted 2", (10, 2)]
+
+
+def test_f20_without_collectors_nothing_waits_and_the_replay_is_kept(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow(replay=2, extra_buffer=1)
+    log: list[int] = []
+
+    run(main, as_flow(range(5)).collect, shared.emit)
+    collecting(shared, log.append)
+    main.drain()
+
+    assert shared.replay_cache == (3, 4)
+    assert log == [3, 4]
+    shared.reset_replay_cache()
+    assert shared.replay_cache == ()
+
+
+@pytest.mark.parametrize(
+    ("overflow", "expected"),
+    [(BufferOverflow.DROP_OLDEST, [3, 4]), (BufferOverflow.DROP_LATEST, [0, 1])],
+)
+def test_f20_a_policy_drops_instead_of_waiting(main: VMain, overflow: BufferOverflow, expected: list[int]) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=2, on_overflow=overflow)
+    log: list[int] = []
+    collecting(shared, log.append)
+    main.drain()
+
+    assert [shared.try_emit(number) for number in range(5)] == [True] * 5
+    main.drain()
+
+    assert log == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [((-1,), "replay"), ((0, -1), "extra"), ((0, 0, BufferOverflow.DROP_OLDEST), "must be positive")],
+)
+def test_f20_bad_sizes_are_refused(arguments: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        MutableSharedFlow(*arguments)
+
+
+def test_f21_try_emit_fails_only_where_it_would_have_to_wait(main: VMain) -> None:
+    bare: MutableSharedFlow[int] = MutableSharedFlow()
+    roomy: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=1)
+
+    assert bare.try_emit(1)
+    assert roomy.try_emit(1)
+    for shared in (bare, roomy):
+        collecting(shared, lambda _: await_cancellation())
+    main.drain()
+
+    assert not bare.try_emit(1), "somebody is there, and there is no buffer"
+    assert [roomy.try_emit(2), roomy.try_emit(3)] == [True, False]
+    main.drain()
+    assert [roomy.try_emit(4), roomy.try_emit(5)] == [True, False]
+
+
+def test_f22_the_count_follows_those_who_collect(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow()
+    counts: list[int] = []
+    collecting(shared.subscription_count, counts.append)
+    main.drain()
+
+    job = collecting(shared, print, immediate=True)
+    job.cancel()
+    main.drain()
+
+    assert counts == [0, 1, 0], "each change is told, also in one turn"
+
+
+def test_f23_on_subscription_runs_once_registered_and_emits_to_this_one_alone(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=5)
+    first: list[int] = []
+    second: list[int] = []
+
+    def subscribed(collector: Any) -> Any:
+        assert shared.try_emit(1)
+        yield from collector.emit(-1)
+
+    collecting(shared, first.append)
+    main.drain()
+    collecting(shared.on_subscription(subscribed), second.append)
+    main.drain()
+
+    assert (first, second) == ([1], [-1, 1])
+
+
+def test_f26_a_view_can_only_be_read() -> None:
+    view = MutableSharedFlow[int]().as_shared_flow()
+
+    assert not isinstance(view, MutableSharedFlow)
+    assert not hasattr(view, "try_emit")
+    with pytest.raises(TypeError, match="MutableSharedFlow"):
+        SharedFlow()
+
+
+def test_an_emitter_that_is_cancelled_takes_its_value_back(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=1)
+    log: list[int] = []
+
+    def slow(value: int) -> Any:
+        yield from delay(5)
+        log.append(value)
+
+    collecting(shared, slow)
+    main.drain()
+    emitting(shared, 1, 2)
+    main.run_current()
+    late = emitting(shared, 3)
+    emitting(shared, 4)
+    main.run_current()
+    late.cancel()
+    main.drain()
+
+    assert log == [1, 2, 4]
+
+
+def test_an_emission_queued_behind_a_cancelled_one_is_not_lost(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow()
+    fast: list[int] = []
+    slow: list[int] = []
+
+    def slowly(value: int) -> Any:
+        slow.append(value)
+        yield from delay(5)
+
+    collecting(shared, fast.append)
+    collecting(shared, slowly)
+    main.drain()
+    emitting(shared, 1)
+    main.run_current()
+    second = emitting(shared, 2)
+    emitting(shared, 3)
+    main.run_current()
+    assert (fast, slow) == ([1, 2], [1])
+    second.cancel()
+    main.drain()
+
+    assert (fast, slow) == ([1, 2, 3], [1, 3])
+
+
+def test_a_collector_that_leaves_lets_the_emitters_go_on(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow()
+    log: list[Any] = []
+    stuck = collecting(shared, lambda _: await_cancellation())
+    main.drain()
+    emitting(shared, 1, 2, 3, log=log)
+    main.drain()
+    assert log == ["emitted 1"]
+
+    stuck.cancel()
+    main.drain()
+
+    assert log == ["emitted 1", "emitted 2", "emitted 3"]
+
+
+def test_a_hot_flow_can_complete_and_fail(main: VMain) -> None:
+    for end, expected in (
+        (lambda shared: shared.complete(), None),
+        (lambda shared: shared.fail(Boom("over")), "over"),
+    ):
+        shared: MutableSharedFlow[int] = MutableSharedFlow(replay=1, extra_buffer=3)
+        log: list[Any] = []
+        collect = shared.catch(lambda failure, log=log: log.append(str(failure)))
+        job = collecting(collect, log.append)
+        main.drain()
+        for number in (1, 2):
+            shared.try_emit(number)
+        end(shared)
+        end(shared)
+        main.drain()
+
+        assert log == [1, 2, *([expected] if expected else [])]
+        assert job.is_completed
+        late: list[int] = []
+        collecting(shared.catch(lambda _: None), late.append)
+        main.drain()
+        assert late == [2], "who comes late gets the replay, and the end"
+        with pytest.raises(IllegalStateError, match="complete"):
+            shared.try_emit(3)
+
+
+def test_f29_what_needs_the_end_of_a_shared_flow_is_warned_of(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow(1)
+
+    with pytest.warns(VmScopeWarning, match=r"count\(\) waits for the end"):
+        shared.count().__iter__()
+    shared.try_emit(1)
+    shared.complete()
+    assert run(main, shared.to_list) == [1]
+
+
+def test_f27_a_shared_flow_is_run_once_for_all(main: VMain) -> None:
+    begun: list[int] = []
+    source = ticking((1, "a"), (1, "b")).on_start(lambda: begun.append(1))
+    scope = CoroutineScope(Dispatchers.Main)
+    shared = source.share_in(scope, SharingStarted.LAZILY, replay=1)
+    logs: list[list[str]] = [[], []]
+
+    for log in logs:
+        collecting(shared, log.append)
+    main.drain()
+    late: list[str] = []
+    collecting(shared, late.append)
+    main.drain()
+
+    assert logs == [["a", "b"]] * 2
+    assert late == ["b"]
+    assert begun == [1]
+    scope.cancel()
+
+
+def test_f27_a_failure_goes_to_the_scope_and_collectors_hear_no_more(main: VMain) -> None:
+    told: list[BaseException] = []
+    handler = CoroutineExceptionHandler(lambda _, failure: told.append(failure))
+    scope = CoroutineScope(Dispatchers.Main + SupervisorJob() + handler)
+    log: list[int] = []
+    job = collecting(failing(1).share_in(scope, SharingStarted.LAZILY), log.append)
+
+    main.drain()
+
+    assert (log, [str(failure) for failure in told], job.is_active) == ([1], ["above"], True)
+    job.cancel()
+
+
+def test_f27_the_end_reaches_the_collectors_where_that_is_wanted(main: VMain) -> None:
+    scope = CoroutineScope(Dispatchers.Main)
+
+    shared = flow_of(1, 2).share_in(scope, SharingStarted.LAZILY, propagate_completion=True)
+
+    assert run(main, shared.to_list) == [1, 2]
+    scope.cancel()
+
+
+def test_f27_the_suspending_state_waits_for_the_first_value(main: VMain) -> None:
+    told: list[BaseException] = []
+    handler = CoroutineExceptionHandler(lambda _, failure: told.append(failure))
+    scope = CoroutineScope(Dispatchers.Main + SupervisorJob() + handler)
+
+    state = run(main, ticking((5, 1), (5, 2)).state_in, scope)
+
+    assert state.value == 2
+    with pytest.raises(NoSuchElementError):
+        run(main, empty_flow().state_in, scope)
+    with pytest.raises(Boom):
+        run(main, failing().state_in, scope)
+    assert [str(failure) for failure in told] == ["above"]
+    with pytest.raises(TypeError, match="initial"):
+        flow_of(1).state_in(scope, SharingStarted.LAZILY)  # type: ignore[call-overload]
+
+
+def test_f28_while_subscribed_stops_a_while_after_the_last_one_left(main: VMain) -> None:
+    log: list[Any] = []
+
+    def endless() -> Flow[int]:
+        return ticking(*[(1, number) for number in range(100)]).on_start(lambda: log.append(("begun", main.now)))
+
+    scope = CoroutineScope(Dispatchers.Main)
+    source = endless().on_completion(lambda _: log.append(("ended", main.now)))
+    state = source.state_in(scope, SharingStarted.WHILE_SUBSCRIBED(5, replay_expiration=3), -1)
+
+    first = collecting(state, lambda _: None)
+    main.advance(10)
+    first.cancel()
+    main.advance(4)
+    second = collecting(state, lambda _: None)
+    main.advance(1)
+    second.cancel()
+    main.advance(5)
+    kept = state.value
+    main.advance(10)
+
+    assert log == [("begun", 0), ("ended", 20)]
+    assert kept >= 0
+    assert state.value == -1
+    scope.cancel()
+    main.drain()
+
+
+def test_f28_leaving_and_coming_in_one_turn_begins_anew_where_nothing_is_waited_for(main: VMain) -> None:
+    begun: list[float] = []
+    scope = CoroutineScope(Dispatchers.Main)
+    source = ticking((0, 1), (50, 2)).on_start(lambda: begun.append(main.now))
+    shared = source.share_in(scope, SharingStarted.WHILE_SUBSCRIBED())
+    first = collecting(shared, lambda _: None)
+    main.advance(5)
+
+    first.cancel()
+    collecting(shared, lambda _: None)
+    main.advance(5)
+
+    assert begun == [0, 5]
+    scope.cancel()
+    main.drain()
+
+
+def test_f28_the_commands_of_the_policies(main: VMain) -> None:
+    start, stop, reset = SharingCommand
+    counts: MutableSharedFlow[int] = MutableSharedFlow(replay=1, extra_buffer=9)
+    seen: list[Any] = []
+    policy = SharingStarted.WHILE_SUBSCRIBED(2, 3)
+    collecting(policy.commands(counts), lambda command: seen.append((main.now, command)))  # type: ignore[arg-type]
+
+    for seconds, count in ((0, 0), (10, 1), (1, 2), (1, 0), (1, 1), (1, 0)):
+        main.advance(seconds)
+        counts.try_emit(count)
+    main.advance(20)
+
+    assert seen == [(10, start), (16, stop), (19, reset)]
+    assert run(main, SharingStarted.EAGERLY.commands(counts).to_list) == [start]  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="negative"):
+        SharingStarted.WHILE_SUBSCRIBED(-1)
+
+
+def test_f28_a_policy_of_ones_own(main: VMain) -> None:
+    class Twice(SharingStarted):
+        def commands(self, subscription_count: Any) -> Flow[SharingCommand]:
+            return ticking((0, SharingCommand.START), (5, SharingCommand.STOP), (5, SharingCommand.START))
+
+    begun: list[float] = []
+    scope = CoroutineScope(Dispatchers.Main)
+    flow_of(1).on_start(lambda: begun.append(main.now)).share_in(scope, Twice())
+
+    main.drain()
+
+    assert begun == [0, 10]
+    scope.cancel()
+
+
+def test_a_shared_flow_gives_each_thread_all_values_in_order() -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=4)
+    logs: list[list[int]] = [[], []]
+
+    def drain(log: list[int]) -> None:
+        log.extend(shared.take(300).iterate_blocking())
+
+    threads = [threading.Thread(target=drain, args=(log,)) for log in logs]
+    for thread in threads:
+        thread.start()
+
+    def emit() -> Any:
+        yield from shared.subscription_count.first(lambda count: count == 2)
+        for number in range(300):
+            yield from shared.emit(number)
+
+    from vmscope import run_blocking
+
+    run_blocking(emit)
+    for thread in threads:
+        thread.join()
+
+    assert logs == [list(range(300))] * 2
+
+
+@given(
+    replay=st.integers(0, 2),
+    extra=st.integers(0, 2),
+    acts=st.lists(
+        st.one_of(
+            st.tuples(st.just("emit"), st.just(0)),
+            st.tuples(st.just("try"), st.just(0)),
+            st.tuples(st.just("run"), st.integers(1, 3)),
+            st.tuples(st.just("time"), st.integers(1, 3)),
+            st.tuples(st.just("join"), st.integers(0, 3)),
+            st.tuples(st.just("leave"), st.integers(0, 3)),
+            st.tuples(st.just("give up"), st.integers(0, 3)),
+        ),
+        max_size=40,
+    ),
+)
+def test_f20_slow_and_leaving_collectors_miss_nothing_and_hold_nobody_for_ever(
+    replay: int, extra: int, acts: list[tuple[str, int]]
+) -> None:
+    with VMain() as main:
+        shared: MutableSharedFlow[int] = MutableSharedFlow(replay, extra)
+        collectors: list[tuple[Job, list[int]]] = []
+        emitters: dict[int, Job] = {}
+        number = 0
+        for act, argument in acts:
+            if act == "emit":
+                number += 1
+                emitters[number] = emitting(shared, number)
+            elif act == "try":
+                number += 1
+                shared.try_emit(number)
+            elif act == "run":
+                for _ in range(argument):
+                    main.step()
+            elif act == "time":
+                main.advance(argument)
+            elif act == "join":
+                log: list[int] = []
+
+                def slowly(value: int, log: Any = log, seconds: int = argument) -> Any:
+                    log.append(value)
+                    yield from delay(seconds)
+
+                collectors.append((collecting(shared, slowly), log))
+            elif act == "leave" and collectors:
+                collectors[argument % len(collectors)][0].cancel()
+            elif act == "give up" and emitters:
+                list(emitters.values())[argument % len(emitters)].cancel()
+        main.drain()
+
+        assert all(job.is_completed for job in emitters.values()), "an emitter waits for nobody"
+        staying = [log for job, log in collectors if job.is_active]
+        for one in staying:
+            for other in staying:
+                shorter, longer = sorted((one, other), key=len)
+                assert not shorter or longer[-len(shorter) :] == shorter, "from its first value on, each gets them all"
+        for _, log in collectors:
+            assert len(set(log)) == len(log)
+        for job, _ in collectors:
+            job.cancel()
+        main.drain()
+        assert shared.subscription_count.value == 0
+
+
+def test_events_wait_for_somebody_and_are_dealt_with_once(main: VMain) -> None:
+    events: EventFlow[str] = EventFlow()
+    log: list[Any] = []
+    events.send("before")
+    assert events.pending == ("before",)
+
+    first = collecting(events, lambda event: log.append(("first", event)))
+    main.drain()
+    second = collecting(events, lambda event: log.append(("second", event)))
+    main.drain()
+    events.send("live")
+    main.drain()
+    first.cancel()
+    second.cancel()
+    main.drain()
+    events.send("nobody there")
+
+    assert log == [("first", "before"), ("first", "live")]
+    assert events.pending == ("nobody there",)
+
+
+def test_an_event_on_its_way_to_a_collector_that_is_cancelled_goes_to_the_next(main: VMain) -> None:
+    events: EventFlow[int] = EventFlow()
+    log: list[Any] = []
+    first = collecting(events, lambda event: log.append(("first", event)))
+    collecting(events, lambda event: log.append(("second", event)))
+    main.drain()
+
+    events.send(1)
+    first.cancel()
+    main.drain()
+
+    assert log == [("second", 1)]
+
+
+def test_events_to_all_go_to_each_and_wait_for_the_first(main: VMain) -> None:
+    events: EventFlow[int] = EventFlow(to_all=True)
+    logs: list[list[int]] = [[], []]
+    events.send(1)
+    jobs = [collecting(events, log.append) for log in logs]
+    main.drain()
+    events.send(2)
+    main.drain()
+    for job in jobs:
+        job.cancel()
+    main.drain()
+    events.send(3)
+    collecting(events, logs[1].append)
+    main.drain()
+
+    assert logs == [[1, 2], [2, 3]]
+
+
+def test_an_event_that_must_be_acknowledged_is_given_again(main: VMain) -> None:
+    events: EventFlow[int] = EventFlow(acknowledge=True)
+    log: list[Any] = []
+
+    def slow(event: int) -> Any:
+        log.append(f"begun {event}")
+        yield from delay(5)
+        log.append(f"done {event}")
+
+    events.send(1)
+    events.send(2)
+    first = collecting(events, slow)
+    main.advance(6)
+    first.cancel()
+    main.drain()
+    assert events.pending == (2,)
+    collecting(events, slow)
+    main.drain()
+
+    assert log == ["begun 1", "done 1", "begun 2", "begun 2", "done 2"]

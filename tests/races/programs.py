@@ -1,0 +1,992 @@
+"""Small threaded programs, one a race: what they yield runs at once, what stands after it must hold in every order."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from vmscope import (
+    CancellationException,
+    CompletableDeferred,
+    CoroutineDispatcher,
+    CoroutineExceptionHandler,
+    CoroutineScope,
+    CoroutineStart,
+    Dispatchers,
+    EmptyCoroutineContext,
+    Job,
+    Looper,
+    MessageQueue,
+    SupervisorJob,
+    ViewModel,
+    ViewModelProvider,
+    ViewModelStore,
+    await_all,
+    await_cancellation,
+    coroutine_scope,
+    delay,
+    launch,
+    run_blocking,
+    suspend_cancellable_coroutine,
+    suspend_coroutine,
+    with_context,
+    with_timeout_or_none,
+)
+from vmscope.coroutines._dispatcher import LimitedDispatcher, Once
+from vmscope.coroutines._pool import Pool
+from vmscope.coroutines._timer import shared_timers
+
+
+def at_once() -> bool:
+    """Whether nobody has waited for time to pass: the clock of a run stands still while anybody can run."""
+    return time.monotonic() == 1000.0
+
+
+# ---- view models
+
+
+def the_first_look_at_a_scope():
+    screen, seen = ViewModel(), []
+
+    def look():
+        seen.append(screen.view_model_scope)
+
+    yield look, look
+    assert seen[0] is seen[1] is screen.view_model_scope
+
+
+def the_first_look_at_a_scope_of_one_without_init():
+    class Screen(ViewModel):
+        def __init__(self):
+            """Forgets super().__init__()."""
+
+    screen, seen = Screen(), []
+
+    def look():
+        seen.append(screen.view_model_scope)
+
+    yield look, look
+    assert seen[0] is seen[1] is screen.view_model_scope
+
+
+def the_first_look_at_a_scope_against_clear():
+    screen, seen = ViewModel(), []
+
+    def look():
+        seen.append(screen.view_model_scope)
+
+    def clear():
+        screen.clear()
+        assert not screen.view_model_scope.is_active
+
+    yield look, clear
+    assert seen == [screen.view_model_scope]
+    assert not seen[0].is_active
+
+
+def two_looks_against_clear():
+    screen, seen = ViewModel(), []
+
+    def look():
+        seen.append(screen.view_model_scope)
+
+    yield look, look, screen.clear
+    assert seen[0] is seen[1]
+    assert not seen[0].is_active
+
+
+def a_closeable_against_clear():
+    screen, closed = ViewModel(), []
+
+    def add():
+        screen.add_closeable(lambda: closed.append("plain"))
+        screen.add_closeable("key", lambda: closed.append("keyed"))
+
+    yield add, screen.clear
+    assert sorted(closed) == ["keyed", "plain"]
+
+
+def two_clears():
+    cleared = []
+
+    class Screen(ViewModel):
+        def on_cleared(self):
+            cleared.append(self.view_model_scope.is_active)
+
+    screen = Screen()
+    yield screen.clear, screen.clear
+    assert cleared == [False]
+
+
+def a_launch_against_clear():
+    screen, ran = ViewModel(), []
+    scope = screen.view_model_scope + Dispatchers.Unconfined
+
+    def begin():
+        scope.launch(await_cancellation).invoke_on_completion(ran.append)
+
+    yield begin, screen.clear
+    assert [type(cause) for cause in ran] == [CancellationException]
+    assert not list(scope.coroutine_context[Job].children)
+
+
+def a_store_put_against_clear():
+    store, screen = ViewModelStore(), ViewModel()
+
+    def put():
+        store.put("screen", screen)
+
+    yield put, store.clear
+    assert screen.is_cleared == (store.get("screen") is None)
+
+
+def two_puts_under_one_key():
+    store, screens = ViewModelStore(), [ViewModel(), ViewModel()]
+
+    def first():
+        store.put("screen", screens[0])
+
+    def second():
+        store.put("screen", screens[1])
+
+    yield first, second
+    assert [screen for screen in screens if not screen.is_cleared] == [store.get("screen")]
+
+
+def two_owners_ask_for_one_view_model():
+    store, made, given = ViewModelStore(), [], []
+
+    class Screen(ViewModel):
+        def __init__(self):
+            made.append(self)
+
+    def ask():
+        given.append(ViewModelProvider(store).get(Screen, key="screen"))
+
+    yield ask, ask
+    assert given == [made[0], made[0]]
+
+
+def a_view_model_is_made_while_the_store_is_cleared():
+    store, log, made = ViewModelStore(), [], []
+
+    class Screen(ViewModel):
+        def __init__(self):
+            log.append("making")
+            made.append(self)
+
+    def ask():
+        ViewModelProvider(store).get(Screen, key="screen")
+        log.append("made")
+
+    def clear():
+        log.append("clear")
+        store.clear()
+        log.append("cleared")
+
+    yield ask, clear
+    assert made[0].is_cleared == (not store.keys())
+    if log == ["making", "clear", "cleared", "made"]:
+        assert made[0].is_cleared
+
+
+# ---- jobs
+
+
+def a_child_attaches_against_cancel():
+    parent, children = Job(), []
+
+    def attach():
+        children.append(Job(parent))
+
+    yield attach, parent.cancel
+    assert children[0].is_cancelled
+    assert children[0].is_completed
+    assert parent.is_completed
+
+
+def a_coroutine_attaches_against_cancel():
+    scope, ran = CoroutineScope(Dispatchers.Unconfined), []
+
+    def attach():
+        scope.launch(await_cancellation).invoke_on_completion(ran.append)
+
+    yield attach, scope.cancel
+    assert len(ran) == 1
+    assert scope.coroutine_context[Job].is_completed
+
+
+def a_child_attaches_against_completion():
+    parent, children = Job(), []
+
+    def attach():
+        children.append(Job(parent))
+
+    yield attach, parent.complete
+    child = children[0]
+    assert child.is_active != parent.is_completed
+    child.complete()
+    assert parent.is_completed
+
+
+def the_last_child_ends_with_its_parent():
+    parent, told = Job(), []
+    child = Job(parent)
+    parent.invoke_on_completion(lambda cause: told.append(child.is_completed))
+    yield child.complete, parent.complete
+    assert parent.is_completed
+    assert told == [True]
+
+
+def two_last_children_end_with_their_parent():
+    parent, told = Job(), []
+    first, second = Job(parent), Job(parent)
+    parent.invoke_on_completion(told.append)
+    yield first.complete, second.complete, parent.complete
+    assert parent.is_completed
+    assert told == [None]
+
+
+def a_child_fails_while_its_parent_completes():
+    parent, told, failure = Job(), [], ValueError("child")
+    child = CompletableDeferred(parent=parent)
+    parent.invoke_on_completion(told.append)
+
+    def fail():
+        child.complete_exceptionally(failure)
+
+    yield fail, parent.complete
+    assert told == [failure]
+
+
+def two_children_fail():
+    first, second = ValueError("first"), ValueError("second")
+    told: list[Any] = []
+    parent = CompletableDeferred()
+    one, other = CompletableDeferred(parent=parent), CompletableDeferred(parent=parent)
+    keep = Job(parent)
+    parent.invoke_on_completion(told.append)
+
+    def fail():
+        one.complete_exceptionally(first)
+
+    def fail_too():
+        other.complete_exceptionally(second)
+
+    yield fail, fail_too
+    assert len(told) == 1
+    assert told[0] in (first, second)
+    assert keep.is_cancelled
+
+
+def two_cancels():
+    job, told = Job(), []
+    causes = [CancellationException("a"), CancellationException("b")]
+    job.invoke_on_completion(told.append)
+    job.invoke_on_completion(told.append, on_cancelling=True)
+
+    def first():
+        job.cancel(causes[0])
+
+    def second():
+        job.cancel(causes[1])
+
+    yield first, second
+    assert len(told) == 2
+    assert told[0] is told[1] is job.get_cancellation_exception()
+
+
+def complete_against_cancel():
+    job, said = Job(), []
+
+    def complete():
+        said.append(job.complete())
+
+    yield complete, job.cancel
+    assert said == [not job.is_cancelled]
+    assert job.is_completed
+
+
+def two_completions():
+    deferred, said = CompletableDeferred(), []
+
+    def first():
+        said.append(deferred.complete(1))
+
+    def second():
+        said.append(deferred.complete(2))
+
+    yield first, second
+    assert sorted(said) == [False, True]
+
+
+def a_handler_comes_against_the_end():
+    job, told = Job(), []
+
+    def add():
+        job.invoke_on_completion(told.append)
+
+    yield add, job.complete
+    assert told == [None]
+
+
+def a_cancelling_handler_comes_against_cancel():
+    kept, told = [], []
+    job = CoroutineScope(Dispatchers.Unconfined).launch(suspend_coroutine(kept.append))  # goes on when it is cancelled
+
+    def add():
+        job.invoke_on_completion(told.append, on_cancelling=True)
+
+    yield add, job.cancel
+    assert len(told) == 1
+    assert not job.is_completed
+    kept[0].resume()
+    assert len(told) == 1
+
+
+def a_handler_is_disposed_against_the_end():
+    job, told = Job(), []
+    handle = job.invoke_on_completion(told.append)
+    yield handle.dispose, job.complete
+    assert len(told) <= 1
+    assert job.is_completed
+
+
+def a_lazy_job_is_started_twice():
+    ran, said = [], []
+    scope = CoroutineScope(Dispatchers.Unconfined)
+    job = scope.launch(lambda: ran.append("body"), start=CoroutineStart.LAZY)
+
+    def start():
+        said.append(job.start())
+
+    yield start, start
+    assert sorted(said) == [False, True]
+    assert ran == ["body"]
+
+
+def a_lazy_job_is_started_against_cancel():
+    ran = []
+    scope = CoroutineScope(Dispatchers.Unconfined)
+    job = scope.launch(lambda: ran.append("body"), start=CoroutineStart.LAZY)
+    yield job.start, job.cancel
+    assert job.is_completed
+    assert ran or job.is_cancelled
+
+
+def a_supervised_child_fails_against_cancel_of_its_sister():
+    supervisor, told = SupervisorJob(), []
+    handler = CoroutineExceptionHandler(lambda context, error: told.append(error))
+    scope = CoroutineScope(supervisor + Dispatchers.Unconfined + handler)
+    gate = CompletableDeferred()
+
+    def wait_and_fail():
+        yield from gate.await_()
+        raise ValueError("child")
+
+    scope.launch(wait_and_fail)
+    sister = scope.launch(await_cancellation)
+    yield gate.complete, sister.cancel
+    assert [str(error) for error in told] == ["child"]
+    assert supervisor.is_active
+    assert sister.is_completed
+
+
+# ---- waiting for jobs
+
+
+def complete_against_await():
+    deferred, got = CompletableDeferred(), []
+
+    def wait():
+        got.append(run_blocking(deferred.await_))
+
+    def complete():
+        deferred.complete(5)
+
+    yield wait, complete
+    assert got == [5]
+    assert at_once()
+
+
+def join_against_completion():
+    job = Job()
+
+    def wait():
+        run_blocking(job.join)
+        assert job.is_completed
+
+    yield wait, job.complete
+    assert at_once()
+
+
+def two_joins_against_cancel():
+    job = Job()
+
+    def wait():
+        run_blocking(job.join)
+        assert job.is_completed
+
+    yield wait, wait, job.cancel
+    assert at_once()
+
+
+def a_wait_begins_against_cancel_of_its_job():
+    never, ended = Job(), []
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    def begin():
+        scope.launch(never.join).invoke_on_completion(ended.append)
+
+    yield begin, scope.cancel
+    assert len(ended) == 1
+
+
+def await_all_against_completions():
+    first, second, got = CompletableDeferred(), CompletableDeferred(), []
+
+    def wait():
+        got.append(run_blocking(await_all, first, second))
+
+    def complete():
+        first.complete(1)
+
+    def complete_too():
+        second.complete(2)
+
+    yield wait, complete, complete_too
+    assert got == [[1, 2]]
+    assert at_once()
+
+
+def await_against_cancel_of_the_caller():
+    deferred, ended = CompletableDeferred(), []
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    def wait():
+        try:
+            ended.append((yield from deferred.await_()))
+        except CancellationException:
+            ended.append("cancelled")
+            raise
+
+    job = scope.launch(wait)
+
+    def complete():
+        deferred.complete(5)
+
+    yield complete, job.cancel
+    assert ended in ([5], ["cancelled"])
+    assert job.is_completed
+
+
+# ---- continuations
+
+
+def _wait_once(kept, ended):
+    try:
+        ended.append((yield from suspend_cancellable_coroutine(kept.append)))
+    except CancellationException:
+        ended.append("cancelled")
+
+
+def resume_against_cancel():
+    kept: list[Any] = []
+    ended: list[Any] = []
+    said: list[bool] = []
+    lost: list[Any] = []
+    job = CoroutineScope(Dispatchers.Unconfined).launch(_wait_once, kept, ended)
+
+    def resume():
+        said.append(kept[0].try_resume("value", lost.append))
+
+    yield resume, job.cancel
+    assert ended == (["value"] if said == [True] else ["cancelled"])
+    assert not lost
+    assert job.is_completed
+
+
+def resume_against_resume():
+    kept: list[Any] = []
+    ended: list[Any] = []
+    said: list[bool] = []
+    CoroutineScope(Dispatchers.Unconfined).launch(_wait_once, kept, ended)
+
+    def one():
+        said.append(kept[0].try_resume("one"))
+
+    def other():
+        said.append(kept[0].try_resume("other"))
+
+    yield one, other
+    assert sorted(said) == [False, True]
+    assert len(ended) == 1
+
+
+def resume_against_cancel_against_a_cancel_of_the_wait():
+    kept: list[Any] = []
+    ended: list[Any] = []
+    job = CoroutineScope(Dispatchers.Unconfined).launch(_wait_once, kept, ended)
+
+    def resume():
+        kept[0].try_resume("value")
+
+    def cancel_wait():
+        kept[0].cancel()
+
+    yield resume, job.cancel, cancel_wait
+    assert ended in (["value"], ["cancelled"])
+    assert job.is_completed
+
+
+def a_resume_comes_before_the_block_is_over():
+    ended: list[Any] = []
+    kept: list[Any] = []
+    told = CompletableDeferred()
+
+    def hand_out(continuation):
+        kept.append(continuation)
+        told.complete()
+
+    def wait():
+        ended.append((yield from suspend_cancellable_coroutine(hand_out)))
+
+    def begin():
+        CoroutineScope(Dispatchers.Unconfined).launch(wait)
+
+    def resume():
+        run_blocking(told.join)
+        kept[0].resume("value")
+
+    yield begin, resume
+    assert ended == ["value"]
+
+
+def a_cancellation_handler_comes_against_cancel():
+    kept: list[Any] = []
+    told: list[Any] = []
+    job = CoroutineScope(Dispatchers.Unconfined).launch(_wait_once, kept, [])
+
+    def add():
+        kept[0].invoke_on_cancellation(told.append)
+
+    yield add, job.cancel
+    assert len(told) == 1
+
+
+def a_value_that_is_resumed_and_lost_is_given_back():
+    kept: list[Any] = []
+    ended: list[Any] = []
+    lost: list[Any] = []
+    queue = MessageQueue()
+    scope = CoroutineScope(OnQueue(queue))
+    job = scope.launch(_wait_once, kept, ended)
+    queue.run_due()
+
+    def resume():
+        kept[0].resume("value", lost.append)
+
+    yield resume, job.cancel
+    queue.run_due()
+    assert ended in (["value"], ["cancelled"])
+    assert lost == ([] if ended == ["value"] else ["value"])
+
+
+def cancel_against_resume_against_timeout():
+    kept: list[Any] = []
+    ended: list[Any] = []
+
+    def body():
+        def wait():
+            return (yield from suspend_cancellable_coroutine(kept.append))
+
+        try:
+            ended.append((yield from with_timeout_or_none(1.0, wait)))
+        except CancellationException:
+            ended.append("cancelled")
+
+    job = CoroutineScope(Dispatchers.Unconfined).launch(body)
+
+    def resume():
+        kept[0].try_resume("value")
+
+    yield resume, job.cancel
+    assert len(ended) == 1
+    assert ended[0] in ("value", "cancelled", None)
+    assert job.is_completed
+
+
+# ---- message queues and loopers
+
+
+class OnQueue(CoroutineDispatcher):
+    """Runs coroutines when the queue is run."""
+
+    def __init__(self, queue):
+        self.queue = queue
+
+    def dispatch(self, context, block):
+        self.queue.put(Note(block.run))
+
+
+class Note:
+    """An item of a queue that counts what became of it."""
+
+    asynchronous = False
+
+    def __init__(self, does=lambda: None):
+        self.when = 0.0
+        self.ran = self.dropped = 0
+        self.does = does
+
+    def run(self):
+        self.ran += 1
+        self.does()
+
+    def rejected(self):
+        self.dropped += 1
+
+
+def put_against_falling_asleep():
+    queue, note = MessageQueue(), Note()
+
+    def consume():
+        queue.run_until(lambda: note.ran)
+
+    def put():
+        queue.put(note)
+
+    yield consume, put
+    assert at_once()
+
+
+def two_puts_against_falling_asleep():
+    queue, notes = MessageQueue(), [Note(), Note()]
+
+    def consume():
+        queue.run_until(lambda: notes[0].ran + notes[1].ran == 2)
+
+    def put():
+        queue.put(notes[0])
+
+    def put_too():
+        queue.put_at(notes[1], queue.clock() + 1)
+
+    yield consume, put, put_too
+    assert time.monotonic() <= 1001.0
+
+
+def a_timed_put_against_falling_asleep():
+    queue, late, soon = MessageQueue(), Note(), Note()
+    queue.put_at(late, queue.clock() + 100)
+
+    def consume():
+        queue.run_until(lambda: soon.ran)
+
+    def put():
+        queue.put_at(soon, queue.clock() + 1)
+
+    yield consume, put
+    assert not late.ran
+    assert time.monotonic() <= 1001.0
+
+
+def a_wake_against_falling_asleep():
+    queue, asked = MessageQueue(), []
+
+    def consume():
+        queue.run_until(lambda: asked)
+
+    def wake():
+        asked.append(True)
+        queue.wake()
+
+    yield consume, wake
+    assert at_once()
+
+
+def a_barrier_is_removed_against_falling_asleep():
+    queue, note = MessageQueue(), Note()
+    token = queue.post_sync_barrier()
+    queue.put(note)
+
+    def consume():
+        queue.run_until(lambda: note.ran)
+
+    def remove():
+        queue.remove_sync_barrier(token)
+
+    yield consume, remove
+    assert at_once()
+
+
+def put_against_quit():
+    queue, note, said = MessageQueue(), Note(), []
+
+    def put():
+        said.append(queue.put(note))
+
+    yield put, queue.quit
+    queue.run_until()
+    assert said == [note.ran + note.dropped == 1]
+    assert note.ran + note.dropped <= 1
+
+
+def put_against_quit_of_an_idle_queue():
+    queue, note, said = MessageQueue(), Note(), []
+
+    def put():
+        said.append(queue.put(note))
+
+    yield put, queue.quit
+    assert said == [note.dropped == 1]
+
+
+def put_against_quit_against_a_loop():
+    queue, note, said = MessageQueue(), Note(), []
+
+    def put():
+        said.append(queue.put(note))
+
+    def safely():
+        queue.quit(safely=True)
+
+    yield queue.run_until, put, safely
+    assert at_once()
+    assert said == [note.ran + note.dropped == 1]
+    assert note.ran + note.dropped <= 1
+
+
+def a_timed_put_against_quit_against_a_loop():
+    queue, note, said = MessageQueue(), Note(), []
+
+    def put():
+        said.append(queue.put_at(note, queue.clock() + 5))
+
+    yield queue.run_until, put, queue.quit
+    assert at_once()
+    assert said == [note.ran + note.dropped == 1]
+    assert note.ran + note.dropped <= 1
+
+
+def remove_against_a_loop():
+    queue, note, last = MessageQueue(), Note(), Note()
+    queue.put_at(note, queue.clock())
+    queue.put_at(last, queue.clock() + 1)
+
+    def consume():
+        queue.run_until(lambda: last.ran)
+
+    def remove():
+        queue.remove(note)
+
+    yield consume, remove
+    assert note.ran <= 1
+
+
+def two_threads_prepare_the_main_looper():
+    said: list[Any] = []
+
+    def prepare():
+        try:
+            said.append(Looper.prepare_main())
+        except RuntimeError:
+            said.append(None)
+
+    yield prepare, prepare
+    assert sorted(looper is None for looper in said) == [False, True]
+    assert Looper.get_main() in said
+
+
+def a_launch_on_main_against_quit():
+    ended, ready = [], CompletableDeferred()
+
+    def main():
+        looper = Looper.prepare_main()
+        ready.complete(looper)
+        Looper.loop()
+
+    def begin():
+        looper = run_blocking(ready.await_)
+        job = CoroutineScope(Dispatchers.Main).launch(delay, 1.0)
+        job.invoke_on_completion(ended.append)
+        looper.quit_safely()
+
+    yield main, begin
+    assert len(ended) == 1
+
+
+# ---- pools and dispatchers
+
+
+class Task:
+    """What a dispatcher runs; says how many of them ran at once."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def run(self):
+        self.log.append("in")
+        self.log.append("out")
+
+
+def two_tasks_on_a_pool():
+    pool, log = Pool("worker", keep_alive=1.0), []
+
+    def put():
+        pool.dispatch(EmptyCoroutineContext, Task(log))
+
+    yield put, put
+    assert log.count("out") == 2
+    assert pool._queued == 0
+    assert pool._waiting == pool._count
+
+
+def a_task_comes_as_the_last_thread_goes():
+    pool, log = Pool("worker", keep_alive=1.0), []
+    pool.dispatch(EmptyCoroutineContext, Task(log))
+
+    def put():
+        pool.dispatch(EmptyCoroutineContext, Task(log))
+
+    def put_too():
+        pool.dispatch(EmptyCoroutineContext, Task(log))
+
+    yield put, put_too
+    assert log.count("out") == 3
+    assert pool._queued == 0
+    assert pool._waiting == pool._count
+
+
+def a_task_comes_as_the_pool_is_shut():
+    pool, log, said = Pool("worker", keep_alive=1.0), [], []
+
+    def put():
+        try:
+            pool.dispatch(EmptyCoroutineContext, Task(log))
+            said.append(True)
+        except RuntimeError:
+            said.append(False)
+
+    yield put, pool.shut
+    assert said == [bool(log)]
+    assert not pool.join(10)
+
+
+def the_worker_of_a_limited_view_hands_over():
+    log = []
+    view = LimitedDispatcher(Pool("worker", keep_alive=1.0), 1)
+
+    def put():
+        view.dispatch(EmptyCoroutineContext, Task(log))
+
+    yield put, put
+    assert log == ["in", "out"] * 2
+    assert view._running == 0
+
+
+def a_limited_view_of_two():
+    log, most = [], []
+    view = LimitedDispatcher(Pool("worker", keep_alive=1.0), 2)
+
+    class Count:
+        def run(self):
+            log.append(1)
+            most.append(sum(log))
+            log.append(-1)
+
+    def put():
+        view.dispatch(EmptyCoroutineContext, Count())
+
+    yield put, put, put
+    assert len(most) == 3
+    assert max(most) <= 2
+    assert view._running == 0
+
+
+def a_stranger_runs_a_coroutine_twice():
+    ran = []
+
+    class Body:
+        def run(self):
+            ran.append(1)
+
+    once = Once(Body())
+    yield once.run, once.run
+    assert ran == [1]
+
+
+def the_first_look_at_the_timers():
+    seen = []
+
+    def look():
+        seen.append(shared_timers())
+
+    yield look, look
+    assert seen[0] is seen[1]
+
+
+def a_hop_against_the_hop_back():
+    got = []
+
+    def body():
+        got.append((yield from with_context(Dispatchers.IO, lambda: "io")))
+
+    def run():
+        run_blocking(body)
+
+    yield (run,)
+    assert got == ["io"]
+    assert at_once()
+
+
+def a_hop_against_cancel():
+    ended = []
+    scope = CoroutineScope(Dispatchers.Default)
+
+    def body():
+        try:
+            ended.append((yield from with_context(Dispatchers.IO, lambda: "io")))
+        except CancellationException:
+            ended.append("cancelled")
+            raise
+
+    job = scope.launch(body, start=CoroutineStart.LAZY)
+    yield job.start, job.cancel
+    assert ended in ([], ["io"], ["cancelled"])
+    assert job.is_completed
+
+
+def a_scope_whose_last_child_ends_on_another_thread():
+    gate, got = CompletableDeferred(), []
+
+    def body():
+        launch(gate.await_, context=Dispatchers.Unconfined)
+        return "value"
+
+    def run():
+        got.append(run_blocking(coroutine_scope, body))
+
+    yield run, gate.complete
+    assert got == ["value"]
+    assert at_once()
+
+
+def children_on_threads_against_cancel():
+    ended = []
+
+    def child():
+        try:
+            yield from delay(100.0)
+        finally:
+            ended.append("child")
+
+    def body():
+        launch(child)
+        launch(child)
+
+    scope = CoroutineScope(Dispatchers.Default)
+    job = scope.launch(coroutine_scope, body)
+    yield job.cancel, lambda: run_blocking(job.join)
+    assert job.is_completed
+    assert len(ended) in (0, 1, 2)

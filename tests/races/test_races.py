@@ -1,0 +1,85 @@
+"""Each race of the core, run in every order with one preemption, most with two, and random ones; and shown red.
+
+What a program yields and claims stands in `programs.py`; the faults that show that it can fail, in `faults.py`. More
+orders, for an occasional run: `VMSCOPE_ORDERS=20 pytest tests/races`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vmscope._primitives import FREE_THREADED
+from vmscope.testing import ScheduleError, explore
+
+from . import programs
+from .faults import (
+    COROUTINE,
+    DEFERRED,
+    DISPATCHER,
+    FAULTS,
+    FRAME,
+    JOB,
+    LOOPER,
+    MODEL,
+    POOL,
+    PROVIDER,
+    QUEUE,
+    STORE,
+    SUSPEND,
+    TIMER,
+    Fault,
+)
+
+# On free-threaded builds a run costs ten times as much: its threads are handed over by the system.
+MORE = float(os.environ.get("VMSCOPE_ORDERS", "0.3" if FREE_THREADED else "1"))
+PROGRAMS: dict[str, Callable[[], Any]] = {
+    name: value
+    for name, value in vars(programs).items()
+    if getattr(value, "__module__", "") == programs.__name__
+    and callable(value)
+    and not isinstance(value, type)
+    and name != "at_once"
+    and not name.startswith("_")
+}
+WATCHED = [
+    sys.modules[f"vmscope.{name}"]
+    for name in (
+        JOB, SUSPEND, DEFERRED, COROUTINE, FRAME, DISPATCHER, POOL, TIMER, QUEUE, LOOPER, MODEL, STORE, PROVIDER,
+    )
+]  # fmt: skip
+# In these a wait may end before its time: what they are about is a timeout against the rest.
+ANY_TIME = {"cancel_against_resume_against_timeout", "a_task_comes_as_the_last_thread_goes"}
+_score: list[str] = []
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_it_holds_in_every_order(name: str) -> None:
+    explored = explore(
+        PROGRAMS[name], watch=WATCHED, most=int(150 * MORE), random=int(25 * MORE), any_time=name in ANY_TIME
+    )
+
+    assert explored.schedules >= 3 or explored.complete
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_seeded_fault_is_found(fault: Fault) -> None:
+    program = PROGRAMS[fault.found_by]
+    watch = [sys.modules[f"vmscope.{fault.where}"]]
+
+    with fault.planted(), pytest.raises(ScheduleError) as found:
+        explore(program, watch=watch, random=300, any_time=fault.found_by in ANY_TIME)
+
+    with fault.planted(), pytest.raises(ScheduleError, match=found.value.kind):
+        explore(program, watch=watch, replay=found.value.token, any_time=fault.found_by in ANY_TIME)
+    _score.append(fault.name)
+
+
+def test_there_are_forty_faults_and_more() -> None:
+    print(f"\nseeded faults found: {len(_score)} of {len(FAULTS)}")  # with -s: the score
+
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 40

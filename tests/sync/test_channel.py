@@ -1,0 +1,596 @@
+"""Channel: one test a row of the specification, H1 to H9, H13 and H20."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from vmscope import (
+    CancellationException,
+    CoroutineExceptionHandler,
+    IllegalStateError,
+    Job,
+    SupervisorJob,
+    current_job,
+    launch,
+    run_blocking,
+    supervisor_scope,
+    yield_,
+)
+from vmscope.sync import (
+    BufferOverflow,
+    Channel,
+    ChannelResult,
+    ClosedReceiveChannelError,
+    ClosedSendChannelError,
+    UndeliveredElementError,
+)
+
+Body = Generator[Any, Any, None]
+
+
+class Broken(Exception):
+    pass
+
+
+def drained(channel: Channel[int]) -> list[int | None]:
+    found = []
+    while (result := channel.try_receive()).is_success:
+        found.append(result.get_or_none())
+    return found
+
+
+# -- H1, H2
+
+
+@pytest.mark.parametrize(
+    ("capacity", "room"),
+    [(Channel.RENDEZVOUS, 0), (3, 3), (Channel.BUFFERED, 64), (Channel.UNLIMITED, 1000)],
+)
+def test_a_channel_takes_as_many_elements_as_its_capacity_says(capacity: int, room: int) -> None:
+    channel: Channel[int] = Channel(capacity)
+
+    taken = [channel.try_send(n).is_success for n in range(1000)]
+
+    assert taken.count(True) == room
+    assert drained(channel) == list(range(room))
+
+
+def test_a_conflated_channel_keeps_the_newest() -> None:
+    channel: Channel[int] = Channel(Channel.CONFLATED)
+
+    assert all(channel.try_send(n).is_success for n in range(3))
+    assert drained(channel) == [2]
+
+
+@pytest.mark.parametrize("capacity", [Channel.RENDEZVOUS, Channel.BUFFERED])
+def test_an_overflow_that_drops_gives_a_channel_one_place(capacity: int) -> None:
+    channel: Channel[int] = Channel(capacity, BufferOverflow.DROP_OLDEST)
+
+    channel.try_send(1)
+    channel.try_send(2)
+
+    assert drained(channel) == [2]
+
+
+@pytest.mark.parametrize(
+    ("overflow", "kept", "dropped"),
+    [(BufferOverflow.DROP_OLDEST, [2, 3], [0, 1]), (BufferOverflow.DROP_LATEST, [0, 1], [2, 3])],
+)
+def test_what_an_overflow_drops_goes_to_the_hook(overflow: BufferOverflow, kept: list[int], dropped: list[int]) -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(2, overflow, lost.append)
+
+    def main() -> Body:
+        for n in range(4):
+            yield from channel.send(n)
+
+    run_blocking(main)
+
+    assert (drained(channel), lost) == (kept, dropped)
+
+
+def test_try_send_of_drop_latest_says_success_and_tells_no_hook() -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(1, BufferOverflow.DROP_LATEST, lost.append)
+    channel.try_send(1)
+
+    assert channel.try_send(2).is_success
+    assert (drained(channel), lost) == ([1], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((-7,), ValueError, "Invalid channel capacity: -7"),
+        ((Channel.CONFLATED, BufferOverflow.DROP_LATEST), ValueError, "CONFLATED"),
+        ((1.5,), TypeError, "1.5"),
+        ((True,), TypeError, "True"),
+        ((1, "drop"), TypeError, "BufferOverflow"),
+        ((1, BufferOverflow.SUSPEND, 3), TypeError, "on_undelivered"),
+    ],
+)
+def test_a_channel_refuses_what_is_no_capacity_overflow_or_hook(
+    arguments: tuple[Any, ...], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        Channel(*arguments)
+
+
+# -- H3
+
+
+def test_senders_and_receivers_are_served_in_the_order_they_came() -> None:
+    channel: Channel[int] = Channel()
+    got: list[tuple[str, int]] = []
+
+    def receiver(name: str) -> Body:
+        got.append((name, (yield from channel.receive())))
+
+    def main() -> Body:
+        for name in "abc":
+            launch(receiver, name)
+        yield from yield_()
+        for n in range(3):
+            yield from channel.send(n)
+        yield from yield_()
+        for n in range(3, 6):
+            launch(channel.send, n)
+        yield from yield_()
+        for _ in range(3):
+            got.append(("main", (yield from channel.receive())))
+
+    run_blocking(main)
+
+    assert got == [("a", 0), ("b", 1), ("c", 2), ("main", 3), ("main", 4), ("main", 5)]
+
+
+def test_a_send_with_room_and_a_receive_of_what_is_there_do_not_look_at_the_cancellation() -> None:
+    channel: Channel[int] = Channel(1)
+    seen: list[object] = []
+
+    def body() -> Body:
+        current_job().cancel("gone")
+        yield from channel.send(1)
+        seen.append((yield from channel.receive()))
+        try:
+            yield from channel.receive()
+        except CancellationException as cancelled:
+            seen.append(cancelled.message)
+            raise
+
+    def main() -> Body:
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+    assert seen == [1, "gone"]
+
+
+# -- H4
+
+
+def test_the_answers_of_try_send_and_try_receive_are_told_apart() -> None:
+    channel: Channel[int | None] = Channel(1)
+
+    empty = channel.try_receive()
+    channel.try_send(None)
+    full = channel.try_send(1)
+    none = channel.try_receive()
+    channel.close()
+    closed, closed_send = channel.try_receive(), channel.try_send(1)
+
+    assert (empty.is_success, empty.is_failure, empty.is_closed) == (False, True, False)
+    assert full == empty
+    assert (none.is_success, none.get_or_none()) == (True, None)
+    assert (closed.is_closed, closed.exception_or_none()) == (True, None)
+    assert isinstance(closed_send.exception_or_none(), ClosedSendChannelError)
+    assert [repr(one) for one in (empty, none, closed)] == [
+        "<ChannelResult failed>", "<ChannelResult success None>", "<ChannelResult closed>",
+    ]  # fmt: skip
+
+
+def test_get_or_raise_gives_the_value_or_says_why_there_is_none() -> None:
+    channel: Channel[int] = Channel(1)
+    failed = channel.try_receive()
+    channel.try_send(4)
+    cause = Broken("why")
+
+    value = channel.try_receive().get_or_raise()
+    channel.close(cause)
+
+    assert value == 4
+    with pytest.raises(IllegalStateError, match="failed result"):
+        failed.get_or_raise()
+    with pytest.raises(Broken) as caught:
+        channel.try_receive().get_or_raise()
+    assert caught.value is cause
+    with pytest.raises(IllegalStateError, match="without a cause"):
+        ChannelResult("closed").get_or_raise()
+
+
+# -- H5, H6
+
+
+def test_a_closed_channel_still_gives_its_buffer_and_what_suspended_senders_hold() -> None:
+    channel: Channel[int] = Channel(1)
+    seen: list[object] = []
+
+    def main() -> Body:
+        launch(channel.send, 1)
+        launch(channel.send, 2)
+        yield from yield_()
+        seen.append(channel.close())
+        seen.append(channel.close())
+        seen.append((channel.is_closed_for_send, channel.is_closed_for_receive))
+        seen.append((yield from channel.receive()))
+        seen.append((yield from channel.receive()))
+        seen.append(channel.is_closed_for_receive)
+        for call in (channel.receive, lambda: channel.send(3)):
+            try:
+                yield from call()
+            except (ClosedReceiveChannelError, ClosedSendChannelError) as closed:
+                seen.append(type(closed).__name__)
+
+    run_blocking(main)
+
+    assert seen == [True, False, (True, False), 1, 2, True, "ClosedReceiveChannelError", "ClosedSendChannelError"]
+
+
+def test_the_cause_of_a_close_is_raised_itself_and_its_traceback_does_not_grow() -> None:
+    channel: Channel[int] = Channel()
+    cause = Broken("why")
+    channel.close(cause)
+    lengths: list[int] = []
+
+    def main() -> Body:
+        calls: list[Callable[[], Any]] = [channel.receive, lambda: channel.send(1)]
+        for call in calls * 3:
+            with pytest.raises(Broken) as caught:
+                yield from call()
+            assert caught.value is cause
+            lengths.append(len(caught.traceback))
+
+    run_blocking(main)
+
+    assert len(lengths) == 6
+    assert len(set(lengths[::2])) == len(set(lengths[1::2])) == 1
+
+
+def test_close_resumes_receivers_that_wait_and_cancel_fails_senders_that_wait() -> None:
+    seen: list[str] = []
+
+    def tried(name: str, call: Any) -> Body:
+        try:
+            yield from call()
+        except (ClosedReceiveChannelError, CancellationException) as error:
+            seen.append(f"{name} {error}")
+
+    def main() -> Body:
+        receiving: Channel[int] = Channel()
+        sending: Channel[int] = Channel()
+        launch(tried, "receive", receiving.receive)
+        launch(tried, "send", lambda: sending.send(1))
+        yield from yield_()
+        receiving.close()
+        sending.cancel("enough")
+
+    run_blocking(main)
+
+    assert seen == ["receive Channel was closed", "send enough"]
+
+
+def test_cancel_hands_each_element_to_the_hook_once_the_newest_first() -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(2, on_undelivered=lost.append)
+
+    def sender(n: int) -> Body:
+        with pytest.raises(CancellationException):
+            yield from channel.send(n)
+
+    def main() -> Body:
+        yield from channel.send(1)
+        yield from channel.send(2)
+        launch(sender, 3)
+        launch(sender, 4)
+        yield from yield_()
+        channel.cancel()
+        channel.cancel()
+
+    run_blocking(main)
+
+    assert lost == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("wrong", [3, Broken("x")])
+def test_cancel_and_close_refuse_what_is_no_reason(wrong: Any) -> None:
+    channel: Channel[int] = Channel()
+
+    with pytest.raises(TypeError):
+        channel.cancel(wrong)
+    with pytest.raises(TypeError):
+        channel.close("text")  # type: ignore[arg-type]
+
+
+# -- H7
+
+
+def test_the_element_of_a_receiver_that_was_cancelled_before_it_ran_goes_to_the_hook() -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+
+    def main() -> Body:
+        for call in (channel.receive, channel.receive_catching, lambda: channel.iterator().has_next()):
+            job = launch(call)
+            yield from yield_()
+            assert channel.try_send(7).is_success
+            job.cancel()
+            yield from job.join()
+
+    run_blocking(main)
+
+    assert lost == [7, 7, 7]
+
+
+def test_the_element_of_a_sender_that_was_cancelled_goes_to_the_hook_unless_it_was_taken() -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+    seen: list[object] = []
+
+    def main() -> Body:
+        waiting = launch(channel.send, 1)
+        taken = launch(channel.send, 2)
+        yield from yield_()
+        waiting.cancel()
+        seen.append(channel.try_receive().get_or_none())
+        taken.cancel()
+        yield from taken.join()
+        seen.append(taken.is_cancelled)
+
+    run_blocking(main)
+
+    assert (seen, lost) == ([2, True], [1])
+
+
+def test_a_send_to_a_closed_channel_hands_the_element_to_the_hook_and_try_send_does_not() -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(1, on_undelivered=lost.append)
+    channel.close()
+
+    def main() -> Body:
+        with pytest.raises(ClosedSendChannelError):
+            yield from channel.send(1)
+        channel.try_send(2)
+
+    run_blocking(main)
+
+    assert lost == [1]
+
+
+def test_a_hook_that_raises_is_reported_and_all_other_elements_are_told_all_the_same() -> None:
+    told: list[int] = []
+    closed: list[BaseException | None] = []
+
+    def hook(element: int) -> None:
+        told.append(element)
+        raise Broken(str(element))
+
+    channel: Channel[int] = Channel(3, on_undelivered=hook)
+    channel.invoke_on_close(closed.append)
+    for n in (1, 2):
+        channel.try_send(n)
+
+    with pytest.raises(UndeliveredElementError, match="handler for 2") as caught:
+        channel.cancel()
+
+    assert told == [2, 1]
+    assert str(caught.value.__cause__) == "2"
+    assert [str(one) for one in caught.value.suppressed] == ["1"]  # type: ignore[attr-defined]
+    assert len(closed) == 1
+
+
+def test_a_hook_that_raises_for_a_cancelled_coroutine_is_told_to_its_handler() -> None:
+    reported: list[str] = []
+    handler = CoroutineExceptionHandler(lambda _, error: reported.append(f"{error} <- {error.__cause__}"))
+
+    def hook(element: int) -> None:
+        raise Broken("hook")
+
+    def main() -> Body:
+        channel: Channel[int] = Channel(on_undelivered=hook)
+
+        def supervised() -> Body:
+            job = launch(lambda: channel.send(1), context=handler)
+            yield from yield_()
+            job.cancel()
+
+        yield from supervisor_scope(supervised)
+
+    run_blocking(main)
+
+    assert reported == ["Exception in undelivered element handler for 1 <- hook"]
+
+
+# -- H8
+
+
+def test_async_for_ends_with_a_close_and_raises_its_cause() -> None:
+    got: list[int] = []
+
+    async def main() -> None:
+        channel: Channel[int] = Channel(3)
+        for n in range(3):
+            await channel.send(n)
+        channel.close(Broken("why"))
+        with pytest.raises(Broken):
+            async for n in channel:
+                got.append(n)
+        plain: Channel[int] = Channel(1)
+        plain.close()
+        async for n in plain:
+            got.append(n)
+
+    run_blocking(main)
+
+    assert got == [0, 1, 2]
+
+
+def test_leaving_a_loop_early_leaves_the_channel_open_and_consume_each_cancels_it() -> None:
+    async def main() -> None:
+        channel: Channel[int] = Channel(3)
+        for n in range(3):
+            await channel.send(n)
+        async for _ in channel:
+            break
+        assert not channel.is_closed_for_send
+
+        def refuse(n: int) -> None:
+            raise Broken(str(n))
+
+        with pytest.raises(Broken, match="1"):
+            await channel.consume_each(refuse)
+        with pytest.raises(CancellationException, match="consumer had failed") as caught:
+            await channel.receive()
+        assert isinstance(caught.value.__cause__, Broken)
+
+    run_blocking(main)
+
+
+def test_consume_each_takes_a_block_that_suspends() -> None:
+    got: list[int] = []
+
+    async def slowly(n: int) -> None:
+        await yield_()
+        got.append(n)
+
+    def main() -> Body:
+        channel: Channel[int] = Channel(3)
+        for n in range(3):
+            channel.try_send(n)
+        channel.close()
+        yield from channel.consume_each(slowly)
+
+    run_blocking(main)
+
+    assert got == [0, 1, 2]
+
+
+def test_an_iterator_gives_in_a_generator_what_async_for_gives() -> None:
+    got: list[int] = []
+
+    def main() -> Body:
+        channel: Channel[int] = Channel(2)
+        channel.try_send(1)
+        channel.try_send(2)
+        channel.close()
+        elements = channel.iterator()
+        with pytest.raises(IllegalStateError, match="has_next"):
+            elements.next()
+        while (yield from elements.has_next()):
+            got.append(elements.next())
+        with pytest.raises(ClosedReceiveChannelError):
+            elements.next()
+
+    run_blocking(main)
+
+    assert got == [1, 2]
+
+
+def test_receive_catching_tells_a_close_as_a_result() -> None:
+    results: list[ChannelResult[int]] = []
+    cause = Broken("why")
+
+    def main() -> Body:
+        channel: Channel[int] = Channel(1)
+
+        def receive() -> Body:
+            results.append((yield from channel.receive_catching()))
+
+        channel.try_send(1)
+        yield from receive()
+        waiting = launch(receive)
+        yield from yield_()
+        channel.close(cause)
+        yield from waiting.join()
+        yield from receive()
+
+    run_blocking(main)
+
+    assert results == [ChannelResult("success", 1), *[ChannelResult("closed", None, cause)] * 2]
+
+
+# -- H9, H20
+
+
+def test_invoke_on_close_is_settable_once_and_called_once() -> None:
+    calls: list[BaseException | None] = []
+    channel: Channel[int] = Channel()
+    cause = Broken("why")
+    channel.invoke_on_close(calls.append)
+
+    with pytest.raises(IllegalStateError, match="already registered"):
+        channel.invoke_on_close(calls.append)
+    channel.close(cause)
+    channel.close()
+    with pytest.raises(IllegalStateError, match="successfully invoked"):
+        channel.invoke_on_close(calls.append)
+
+    assert calls == [cause]
+
+
+def test_invoke_on_close_of_a_closed_channel_is_called_at_once() -> None:
+    calls: list[BaseException | None] = []
+    channel: Channel[int] = Channel()
+    channel.close()
+
+    channel.invoke_on_close(calls.append)
+
+    assert calls == [None]
+
+
+def test_is_empty_is_true_of_an_open_channel_with_nothing_in_it() -> None:
+    channel: Channel[int] = Channel(1)
+
+    empty = channel.is_empty
+    channel.try_send(1)
+    filled = channel.is_empty
+    channel.try_receive()
+    channel.close()
+
+    assert (empty, filled, channel.is_empty) == (True, False, False)
+
+
+def test_statistics_tell_who_waits_and_change_nothing() -> None:
+    channel: Channel[int] = Channel(1)
+
+    def main() -> Body:
+        channel.try_send(1)
+        jobs = [launch(channel.send, n) for n in (2, 3)]
+        yield from yield_()
+        assert tuple(channel.statistics()) == (1, 1, 2, 0, False)
+        assert channel.statistics() == channel.statistics()
+        jobs[0].cancel()
+        assert channel.statistics().senders == 1
+        assert drained(channel) == [1, 3]
+
+    run_blocking(main)
+
+
+def test_many_who_leave_a_line_are_swept_out_of_it() -> None:
+    channel: Channel[int] = Channel()
+
+    def main() -> Body:
+        scope: Job = SupervisorJob()
+        jobs = [launch(channel.receive) for _ in range(500)]
+        yield from yield_()
+        for job in jobs[:499]:
+            job.cancel()
+        assert channel.statistics().receivers == 1
+        assert len(channel._receivers._waiting) < 100
+        yield from yield_()
+        assert channel.try_send(1).is_success
+        scope.cancel()
+
+    run_blocking(main)

@@ -1,0 +1,329 @@
+"""select and its variants (rows H14, H15)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.virtual_main import VMain
+from vmscope import (
+    CancellationException,
+    CompletableDeferred,
+    CoroutineScope,
+    CoroutineStart,
+    DeferredCancelledError,
+    Dispatchers,
+    IllegalStateError,
+    async_,
+    await_cancellation,
+    current_job,
+    delay,
+    launch,
+    run_blocking,
+    yield_,
+)
+from vmscope.sync import Channel, ClosedReceiveChannelError, Mutex, SelectBuilder, select, select_unbiased, while_select
+
+Body = Generator[Any, Any, None]
+
+
+class Broken(Exception):
+    pass
+
+
+def test_exactly_one_clause_wins_and_the_losers_keep_what_they_have() -> None:
+    a: Channel[int] = Channel(1)
+    b: Channel[int] = Channel(1)
+    full: Channel[int] = Channel(1)
+
+    def main() -> Generator[Any, Any, object]:
+        a.try_send(1)
+        b.try_send(2)
+        full.try_send(3)
+        return (
+            yield from select(
+                lambda s: (s.on_send(full, 4), s.on_receive(a, lambda x: ("a", x)), s.on_receive(b, lambda x: ("b", x)))
+            )
+        )
+
+    assert run_blocking(main) == ("a", 1)
+    assert b.try_receive().get_or_none() == 2
+    assert full.statistics()[:3] == (1, 1, 0)
+
+
+def test_what_a_losing_clause_would_have_sent_goes_to_the_hook() -> None:
+    lost: list[int] = []
+    full: Channel[int] = Channel(on_undelivered=lost.append)
+
+    def main() -> Body:
+        ready: Channel[int] = Channel(1)
+        ready.try_send(0)
+        yield from select(lambda s: (s.on_receive(ready), s.on_send(full, 1)))
+        ready.try_send(0)
+        yield from select(lambda s: (s.on_send(full, 2), s.on_receive(ready)))
+        job = launch(select, lambda s: s.on_send(full, 3))
+        yield from yield_()
+        job.cancel()
+
+    run_blocking(main)
+
+    assert lost == [2, 3]
+
+
+def test_join_await_lock_and_timeout_are_clauses_too() -> None:
+    with VMain() as main:
+        seen: list[object] = []
+
+        def body() -> Body:
+            job = launch(delay, 5)
+            answer = async_(lambda: 42)
+            mutex = Mutex(locked=True)
+            seen.append((yield from select(lambda s: (s.on_join(job, lambda: "join"), s.on_timeout(9)))))
+            seen.append((yield from select(lambda s: s.on_await(answer))))
+            seen.append((yield from select(lambda s: (s.on_lock(mutex), s.on_timeout(2, lambda: "timeout")))))
+            mutex.unlock()
+            seen.append((yield from select(lambda s: s.on_lock(mutex, lambda: mutex.holds_lock("me"), owner="me"))))
+            seen.append((yield from select(lambda s: (s.on_timeout(0, lambda: "now"), s.on_lock(mutex)))))
+            with pytest.raises(IllegalStateError, match="already locked"):
+                yield from select(lambda s: s.on_lock(mutex, owner="me"))
+
+        CoroutineScope(Dispatchers.Main).launch(body)
+        main.advance(100)
+
+    assert seen == ["join", 42, "timeout", True, "now"]
+    assert main.now == 100
+
+
+def test_the_timer_of_a_losing_timeout_is_taken_back() -> None:
+    with VMain() as main:
+
+        def body() -> Body:
+            channel: Channel[int] = Channel()
+            launch(channel.send, 1)
+            yield from select(lambda s: (s.on_timeout(1000), s.on_receive(channel)))
+
+        CoroutineScope(Dispatchers.Main).launch(body)
+        main.advance(1)
+
+        assert main.looper.queue.peek_when() is None
+
+
+def test_a_failure_is_raised_by_the_select_and_a_block_may_suspend() -> None:
+    def main() -> Generator[Any, Any, int]:
+        failed: CompletableDeferred[int] = CompletableDeferred()
+        failed.complete_exceptionally(Broken("why"))
+        with pytest.raises(Broken, match="why"):
+            yield from select(lambda s: s.on_await(failed))
+        cancelled: CompletableDeferred[int] = CompletableDeferred()
+        cancelled.cancel()
+        with pytest.raises(DeferredCancelledError):
+            yield from select(lambda s: s.on_await(cancelled))
+        closed: Channel[int] = Channel()
+        closed.close()
+        with pytest.raises(ClosedReceiveChannelError):
+            yield from select(lambda s: s.on_receive(closed))
+        ready: Channel[int] = Channel(1)
+        ready.try_send(1)
+
+        async def later(x: int) -> int:
+            await yield_()
+            return x + 1
+
+        found: int = yield from select(lambda s: s.on_receive(ready, later))
+        return found
+
+    assert run_blocking(main) == 2
+
+
+def test_a_lazy_job_is_started_by_being_asked_and_not_by_being_declared() -> None:
+    def main() -> Body:
+        ready: Channel[int] = Channel(1)
+        ready.try_send(1)
+        lazy = async_(lambda: 5, start=CoroutineStart.LAZY)
+
+        first = yield from select(lambda s: (s.on_receive(ready), s.on_await(lazy)))
+        asleep = not lazy.is_active
+        second = yield from select(lambda s: (s.on_await(lazy), s.on_receive(ready)))
+
+        assert (first, asleep, second) == (1, True, 5)
+
+    run_blocking(main)
+
+
+def test_an_element_for_a_select_that_was_cancelled_before_it_ran_goes_to_the_hook() -> None:
+    lost: list[int] = []
+    mutex = Mutex(locked=True)
+
+    def main() -> Body:
+        channel: Channel[int] = Channel(on_undelivered=lost.append)
+        job = launch(select, lambda s: (s.on_receive(channel), s.on_timeout(100)))
+        locking = launch(select, lambda s: s.on_lock(mutex))
+        yield from yield_()
+        assert channel.try_send(1).is_success
+        mutex.unlock()
+        job.cancel()
+        locking.cancel()
+
+    run_blocking(main)
+
+    assert lost == [1]
+    assert not mutex.is_locked
+
+
+def test_a_ready_clause_wins_in_a_cancelled_coroutine_and_a_waiting_one_raises() -> None:
+    seen: list[object] = []
+
+    def body() -> Body:
+        channel: Channel[int] = Channel(1)
+        channel.try_send(1)
+        current_job().cancel("gone")
+        seen.append((yield from select(lambda s: s.on_receive(channel))))
+        try:
+            yield from select(lambda s: s.on_receive(channel))
+        except CancellationException as cancelled:
+            seen.append(cancelled.message)
+        seen.append(channel.statistics().receivers)
+
+    def main() -> Body:
+        yield from launch(body).join()
+
+    run_blocking(main)
+
+    assert seen == [1, "gone", 0]
+
+
+def test_two_selects_meet_and_two_that_look_both_ways_do_not_meet_themselves() -> None:
+    def main() -> Body:
+        a: Channel[int] = Channel()
+        b: Channel[int] = Channel()
+        got: list[object] = []
+
+        def one() -> Body:
+            got.append((yield from select(lambda s: (s.on_send(a, 1, lambda: "sent a"), s.on_receive(b)))))
+
+        def two() -> Body:
+            got.append((yield from select(lambda s: (s.on_send(b, 2, lambda: "sent b"), s.on_receive(a)))))
+
+        first, second = launch(one), launch(two)
+        yield from first.join()
+        yield from second.join()
+        assert got in (["sent a", 1], [1, "sent a"], [2, "sent b"], ["sent b", 2])
+        assert (a.statistics()[2:4], b.statistics()[2:4]) == ((0, 0), (0, 0))
+
+    run_blocking(main)
+
+
+def test_select_unbiased_starves_nobody_and_while_select_ends_with_false() -> None:
+    def main() -> Body:
+        a: Channel[str] = Channel(200)
+        b: Channel[str] = Channel(200)
+        for _ in range(200):
+            a.try_send("a")
+            b.try_send("b")
+        winners = set()
+        for _ in range(200):
+            winners.add((yield from select_unbiased(lambda s: (s.on_receive(a), s.on_receive(b)))))
+        assert winners == {"a", "b"}
+
+        numbers: Channel[int] = Channel(5)
+        for n in range(5):
+            numbers.try_send(n)
+        seen: list[int] = []
+
+        def until_three(n: int) -> bool:
+            seen.append(n)
+            return n < 3
+
+        yield from while_select(lambda s: s.on_receive(numbers, until_three))
+        assert seen == [0, 1, 2, 3]
+
+    run_blocking(main)
+
+
+def test_what_select_cannot_wait_for_is_refused() -> None:
+    def suspends(s: Any) -> Generator[Any, Any, None]:
+        yield from yield_()
+
+    def main() -> Body:
+        channel: Channel[int] = Channel()
+        with pytest.raises(TypeError, match="on_receive"):
+            yield from select(lambda s: s.on_receive(3))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="function"):
+            yield from select(lambda s: s.on_receive(channel, 3))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="suspends"):
+            yield from select(suspends)
+        with pytest.raises(IllegalStateError, match="same object"):
+            yield from select(lambda s: (s.on_receive(channel), s.on_receive(channel)))
+        assert channel.statistics().receivers == 0
+        with pytest.raises(TypeError, match="builder"):
+            select(3)  # type: ignore[arg-type]
+
+    run_blocking(main)
+
+
+def test_a_select_without_clauses_waits_to_be_cancelled() -> None:
+    def main() -> Body:
+        job = launch(select, lambda s: None)
+        yield from yield_()
+        assert job.is_active
+        job.cancel()
+        yield from job.join()
+
+    run_blocking(main)
+
+
+def test_selects_on_many_threads_lose_no_element_and_take_none_twice() -> None:
+    a: Channel[int] = Channel()
+    b: Channel[int] = Channel()
+    got: list[int] = []
+    guard = threading.Lock()
+    count = 200
+
+    def consumer() -> Body:
+        while True:
+            result = yield from select_unbiased(lambda s: (s.on_receive_catching(a), s.on_receive_catching(b)))
+            if result.is_closed:
+                return
+            with guard:
+                got.append(result.get_or_none())
+
+    def either(n: int, s: SelectBuilder) -> None:
+        s.on_send(a, n).on_send(b, n)
+
+    def producer(start: int) -> Body:
+        for n in range(start, start + count):
+            yield from select(partial(either, n))
+
+    def main() -> Body:
+        consumers = [launch(consumer, context=Dispatchers.Default) for _ in range(3)]
+        producers = [launch(producer, k * count, context=Dispatchers.Default) for k in range(3)]
+        for job in producers:
+            yield from job.join()
+        a.close()
+        b.close()
+        for job in consumers:
+            yield from job.join()
+
+    run_blocking(main)
+
+    assert sorted(got) == list(range(3 * count))
+
+
+def test_a_select_that_is_cancelled_leaves_no_trace() -> None:
+    def main() -> Body:
+        channel: Channel[int] = Channel()
+        mutex = Mutex(locked=True)
+        forever = launch(await_cancellation)
+        job = launch(select, lambda s: (s.on_receive(channel), s.on_lock(mutex), s.on_join(forever)))
+        yield from yield_()
+        job.cancel()
+        yield from job.join()
+        assert channel.statistics().receivers == mutex.statistics().waiting == 0
+        assert not channel.try_send(1).is_success
+        forever.cancel()
+
+    run_blocking(main)

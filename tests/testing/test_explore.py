@@ -1,0 +1,409 @@
+"""The explorer finds the races that it is for, says in which order, and finds nothing where nothing is."""
+
+from __future__ import annotations
+
+import dis
+import queue
+import sys
+import threading
+import time
+
+import pytest
+
+from vmscope import Dispatchers, HandlerThread, run_blocking, with_context
+from vmscope.testing import ScheduleError, explore
+from vmscope.testing._explore_places import places_of
+
+TOTAL = 0
+
+
+def a_counter(locked):
+    class Counter:
+        value = 0
+        lock = threading.Lock()
+
+    def program():
+        Counter.value, Counter.lock = 0, threading.Lock()
+
+        def count():
+            Counter.value += 1
+
+        def count_locked():
+            with Counter.lock:
+                Counter.value += 1
+
+        yield (count_locked, count_locked) if locked else (count, count)
+        assert Counter.value == 2
+
+    return program
+
+
+def test_a_lost_update_is_found():
+    with pytest.raises(ScheduleError) as found:
+        explore(a_counter(locked=False))
+
+    assert found.value.kind == "check"
+    assert "Counter.value += 1" in str(found.value)
+
+
+def test_with_a_lock_all_orders_are_run_and_none_goes_wrong():
+    explored = explore(a_counter(locked=True))
+
+    assert explored.complete
+    assert explored.by_preemptions[0] == 2
+    assert "all" in repr(explored)
+
+
+def a_late_check():
+    box = []
+
+    def put():
+        if not box:
+            box.append(1)
+
+    yield put, put, put
+    assert box == [1]
+
+
+def test_the_order_that_is_shown_runs_again_from_its_token():
+    with pytest.raises(ScheduleError) as first:
+        explore(a_late_check)
+    tokens = set()
+    for _ in range(20):
+        with pytest.raises(ScheduleError) as again:
+            explore(a_late_check, replay=first.value.token)
+        tokens.add((again.value.token, tuple(again.value.steps)))
+
+    assert tokens == {(first.value.token, tuple(first.value.steps))}
+
+
+def test_the_order_reads_as_a_list_of_who_ran_and_where_each_was_stopped():
+    with pytest.raises(ScheduleError) as found:
+        explore(a_late_check)
+
+    text = str(found.value)
+
+    assert f"replay={found.value.token!r}" in text
+    assert "stopped before" in text
+    assert "box.append(1)" in text
+
+
+def test_a_token_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="a token looks like"):
+        explore(a_late_check, replay="first one, then the other")
+
+
+def an_update_that_is_seen_half():
+    state, bad = {"a": 0, "b": 0}, []
+
+    def write():
+        state["a"] = 1
+        state["b"] = 1
+        state["a"] = 0
+
+    def look():
+        if state["a"] == 1 and state["b"] == 0:
+            time.sleep(0)
+            if state["b"] == 1:
+                bad.append(dict(state))
+
+    yield write, look
+    assert not bad
+
+
+def test_with_too_few_preemptions_it_is_not_found_and_random_orders_find_it():
+    explore(an_update_that_is_seen_half, preemptions=0, random=0)
+
+    with pytest.raises(ScheduleError):
+        explore(an_update_that_is_seen_half, preemptions=0, most=1, random=300)
+
+
+def test_the_same_seed_makes_the_same_choices():
+    def orders(seed):
+        with pytest.raises(ScheduleError) as found:
+            explore(an_update_that_is_seen_half, preemptions=0, most=1, random=500, seed=seed)
+        return found.value.schedules, found.value.token
+
+    assert orders("x") == orders("x")
+    assert len({orders(seed) for seed in range(4)}) > 1
+
+
+def two_locks():
+    first, second = threading.Lock(), threading.RLock()
+
+    def one():
+        with first, second:
+            pass
+
+    def other():
+        with second, first:
+            pass
+
+    yield one, other
+
+
+def test_a_deadlock_says_who_waits_for_what_and_who_has_it():
+    with pytest.raises(ScheduleError, match=r"one waits for lock .* which other has") as found:
+        explore(two_locks)
+
+    assert found.value.kind == "deadlock"
+
+
+def test_a_wait_that_nobody_ends_is_a_deadlock():
+    def program():
+        event = threading.Event()
+        yield event.wait, lambda: None
+
+    with pytest.raises(ScheduleError) as found:
+        explore(program)
+
+    assert found.value.kind == "deadlock"
+
+
+def test_what_the_standard_library_makes_of_locks_is_under_control():
+    def program():
+        inbox, seen, gate = queue.Queue(1), [], threading.Barrier(2)
+
+        def put():
+            gate.wait()
+            inbox.put("a")
+            inbox.put("b")
+
+        def take():
+            gate.wait()
+            seen.extend((inbox.get(), inbox.get()))
+
+        yield put, take
+        assert seen == ["a", "b"]
+
+    explored = explore(program, most=300, random=20)
+
+    assert explored.schedules > 10
+
+
+def test_threads_that_are_started_on_the_way_take_part():
+    def program():
+        log = []
+
+        def inner():
+            log.append(threading.current_thread().name)
+
+        def start():
+            thread = threading.Thread(target=inner, name="inner")
+            thread.start()
+            thread.join()
+            assert not thread.is_alive()
+            log.append("joined")
+
+        yield start, start
+        assert sorted(log) == ["inner", "inner", "joined", "joined"]
+        assert log[0] == "inner"
+
+    assert explore(program, most=300).schedules > 5
+
+
+def test_time_stands_still_while_anybody_can_run_and_then_jumps():
+    def program():
+        log = []
+
+        def late():
+            time.sleep(3_600)
+            log.append("late")
+
+        def early():
+            time.sleep(1)
+            log.append("early")
+
+        before = time.monotonic()
+        yield late, early
+        assert log == ["early", "late"]
+        assert time.monotonic() - before == 3_600
+
+    assert explore(program).complete
+
+
+def test_a_timeout_comes_early_only_where_that_is_asked_for():
+    def program():
+        event, got = threading.Event(), []
+
+        def wait():
+            got.append(event.wait(10))
+
+        yield wait, event.set
+        assert got == [True]
+
+    assert explore(program).complete
+    with pytest.raises(ScheduleError):
+        explore(program, any_time=True)
+
+
+def test_an_exception_in_a_thread_is_told_with_the_thread():
+    def program():
+        def fail():
+            raise ValueError("it broke")
+
+        yield fail, lambda: None
+
+    with pytest.raises(
+        ScheduleError, match=r"exception: ValueError: it broke \(test_explore.py:\d+\), in fail"
+    ) as found:
+        explore(program)
+
+    assert isinstance(found.value.__cause__, ValueError)
+
+
+def test_threads_that_go_round_for_ever_are_told_of():
+    def program():
+        flags = []
+
+        def spin():
+            while not flags:
+                pass
+
+        yield spin, lambda: flags.append(1)
+
+    with pytest.raises(ScheduleError, match="more than 500 points") as found:
+        explore(program, steps=500)
+
+    assert found.value.kind == "endless"
+
+
+def test_a_wait_for_what_is_not_under_control_is_told_of():
+    real = threading.Lock()
+    real.acquire()
+
+    def program():
+        yield real.acquire, lambda: None
+
+    try:
+        with pytest.raises(ScheduleError, match="came to no point") as found:
+            explore(program, stall=0.2)
+    finally:
+        real.release()
+
+    assert found.value.kind == "blind"
+
+
+def test_a_program_that_changes_from_run_to_run_is_told_of():
+    runs = []
+
+    def program():
+        runs.append(1)
+        box = []
+
+        def often():
+            for _ in range(len(runs) % 3):
+                box.append(1)
+
+        yield often, often
+
+    with pytest.raises(ScheduleError) as found:
+        explore(program)
+
+    assert found.value.kind == "unsteady"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [lambda: None, lambda: (yield None), lambda: (yield 1, 2)],
+    ids=["no generator", "nothing", "no functions"],
+)
+def test_what_is_no_program_is_refused(program):
+    with pytest.raises(ScheduleError, match="TypeError"):
+        explore(program)
+
+
+def test_a_lock_that_stands_in_a_global_is_exchanged_and_put_back():
+    module = sys.modules[__name__]
+    module.GUARD = guard = threading.Lock()  # type: ignore[attr-defined]
+
+    def program():
+        global TOTAL
+        TOTAL = 0
+
+        def add():
+            global TOTAL
+            with module.GUARD:  # type: ignore[attr-defined]
+                TOTAL += 1
+
+        yield add, add
+        assert TOTAL == 2
+
+    assert explore(program).complete
+    assert module.GUARD is guard  # type: ignore[attr-defined]
+
+
+def test_everything_is_as_before_afterwards():
+    before = threading.Lock, threading.Thread.start, time.monotonic, threading.excepthook, queue.SimpleQueue
+
+    with pytest.raises(ScheduleError):
+        explore(two_locks)
+
+    after = threading.Lock, threading.Thread.start, time.monotonic, threading.excepthook, queue.SimpleQueue
+    assert before == after
+    assert run_blocking(with_context, Dispatchers.IO, lambda: "the pool works") == "the pool works"
+
+
+def test_no_thread_is_left():
+    before = threading.active_count()
+
+    with pytest.raises(ScheduleError):
+        explore(two_locks)
+
+    assert threading.active_count() == before
+
+
+def test_a_view_model_of_a_user_is_explored_with_its_threads():
+    def program():
+        log = []
+
+        def work():
+            def body():
+                log.append((yield from with_context(Dispatchers.IO, lambda: "from IO")))
+
+            run_blocking(body)
+
+        def beside():
+            thread = HandlerThread("beside")
+            thread.start()
+            thread.handler.post(lambda: log.append("posted"))
+            thread.quit_safely()
+            thread.join()
+
+        yield work, beside
+        assert sorted(log) == ["from IO", "posted"]
+
+    assert explore(program, most=60, random=10).schedules >= 60
+
+
+def test_no_bytecode_that_others_can_see_is_unknown():
+    # A new version of Python may have a new one. Whatever reads or writes an attribute, a global, a captured variable
+    # or an item is to be a place.
+    telling = ("ATTR", "GLOBAL", "DEREF", "SUBSCR", "SLICE", "CALL")
+    known = """
+        LOAD_ATTR STORE_ATTR DELETE_ATTR LOAD_METHOD LOAD_SUPER_ATTR LOAD_GLOBAL STORE_GLOBAL DELETE_GLOBAL LOAD_DEREF
+        STORE_DEREF DELETE_DEREF LOAD_CLASSDEREF LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS BINARY_SUBSCR
+        STORE_SUBSCR DELETE_SUBSCR BINARY_SLICE STORE_SLICE BUILD_SLICE CALL CALL_KW CALL_FUNCTION_EX CALL_INTRINSIC_1
+        CALL_INTRINSIC_2 PRECALL LOAD_SUPER_METHOD SET_FUNCTION_ATTRIBUTE
+    """.split()
+    found = {
+        name
+        for name in dis.opmap
+        if any(word in name for word in telling) and not name.startswith("INSTRUMENTED") and "ZERO_SUPER" not in name
+    }
+
+    assert found <= {*known}
+
+
+def test_the_places_of_a_function_are_what_others_can_see():
+    def sample(box, key):
+        with box.lock:
+            box.items[key] = len(box.items)
+        return [each + 1 for each in (1, 2)]
+
+    told = [place.touches for place in places_of(sample.__code__).values()]
+
+    assert ("attribute", "lock") in told
+    assert ("attribute", "items") in told
+    assert ("item", "") in told
+    assert ("global", "len") in told

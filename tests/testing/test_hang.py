@@ -1,0 +1,70 @@
+"""The limit in real time for a test that hangs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from vmscope import CoroutineScope, Dispatchers, Job, await_cancellation
+from vmscope.testing import HangError, coroutines_timeout
+
+
+def test_a_blocking_call_is_interrupted_with_a_dump(capsys):
+    scope = CoroutineScope(Job() + Dispatchers.Unconfined)
+    scope.launch(await_cancellation, name="stuck")
+
+    with pytest.raises(HangError) as hit:
+        with coroutines_timeout(0.05):
+            threading.Event().wait(20)
+
+    scope.cancel()
+    text = str(hit.value)
+    assert text.startswith("after 0.05 s the test is still running\n")
+    assert "'stuck' active" in text
+    assert "thread 'MainThread'" in text
+    assert text in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_ends_in_time_is_left_alone():
+    seen = []
+
+    @coroutines_timeout(20, on_expiry=seen.append)
+    def quick():
+        return "done"
+
+    assert quick() == "done"
+    assert seen == []
+
+
+def test_on_another_thread_there_is_a_dump_and_nothing_is_interrupted():
+    told = threading.Event()
+    seen = []
+
+    def tell(text):
+        seen.append(text)
+        told.set()
+
+    def work():
+        with coroutines_timeout(0.02, on_expiry=tell):
+            told.wait(20)
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    thread.join()
+
+    assert "thread 'worker'" in seen[0]
+
+
+def test_ctrl_c_is_passed_on():
+    with pytest.raises(KeyboardInterrupt):
+        with coroutines_timeout(20):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_limit_is_more_than_nothing(seconds):
+    with pytest.raises(ValueError, match="coroutines_timeout"):
+        coroutines_timeout(seconds)

@@ -1,0 +1,475 @@
+"""Lines: who waits for a primitive, in the order they came; one algorithm for coroutines and for plain threads.
+
+A primitive has one lock, its state, and a Line of those who wait. What a caller asks for is a Wait: `_try_locked` does
+it at once, or answers WAITING; then it stands in the line until somebody takes it out and hands it what it waits for.
+
+                    _try_locked                       taken out of the line
+    called ------------------------> done      +----------------------------------> granted -> resumed
+       |  WAITING                              |                                       |
+       +----------> in the line -> suspended --+  cancelled, or its time is up         | cancelled before it ran:
+                                               +----------------------------> left     v `_give_back`
+
+A plain thread waits by the same steps: `block` begins the Wait with a Parked thread in place of a coroutine.
+
+Invariants
+    I1  who takes a Wait out of its line, under the lock, owes it one `_grant` or `_fail`, after the lock.
+    I2  a Wait that is cancelled takes itself out. If it comes too late, what it is granted is given back: a permit or a
+        lock goes to the next in line, an element to the hook of its channel. So nothing is granted to the dead.
+    I3  whoever waits came before those who come now: a free primitive has an empty line.
+Locks
+    The lock of the primitive (a reentrant one: a finalizer may come back to it) guards its state, its Lines and
+    `_queued` of those in them. Under it neither callers' code nor another lock; select alone takes several, in one
+    order, and under them no other.
+Counterpart: kotlinx.coroutines.internal.ConcurrentLinkedList and Waiter, without their segments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
+
+from .._clock import uptime
+from .._primitives import LONGEST_WAIT, Lock, RLock
+from ..coroutines._context import EmptyCoroutineContext
+from ..coroutines._coroutine import needed
+from ..coroutines._job import ACTIVE, COMPLETING
+from ..coroutines._suspend import (
+    CANCELLABLE,
+    CANCELLED_PHASE,
+    RESUMED,
+    SUSPENDED,
+    SUSPENDED_PHASE,
+    UNDECIDED,
+    Call,
+    Continuation,
+    Suspending,
+    check_block,
+    iterate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from ..coroutines._context import CoroutineContext
+
+T = TypeVar("T")
+
+
+class _Word:
+    __slots__ = ("_word",)
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def __repr__(self) -> str:
+        return self._word
+
+
+#: The answer of `_try_locked` when there is nothing to be had yet.
+WAITING: Any = _Word("WAITING")
+
+
+class Line:
+    """Those who wait, first come first served. Leaving is a mark, swept out later: no search however long the line."""
+
+    __slots__ = ("_gone", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: deque[Any] = deque()
+        self._gone = 0  # how many in there have left
+
+    def add(self, wait: Any) -> None:
+        """Put `wait` last."""
+        wait._queued = True
+        self._waiting.append(wait)
+
+    def take(self) -> Any:
+        """Take out the first who is still to be had, None where nobody is."""
+        waiting = self._waiting
+        while waiting:
+            try:
+                wait = waiting.popleft()
+            except IndexError:  # a finalizer was here between the look and the step
+                return None
+            if not wait._queued:
+                self._gone -= 1
+                continue
+            wait._queued = False
+            if wait._select is None or wait._win():
+                return wait
+        return None
+
+    def take_all(self) -> list[Any]:
+        """Take out everybody, in order."""
+        found = []
+        while (wait := self.take()) is not None:
+            found.append(wait)
+        return found
+
+    def first(self) -> Any:
+        """Return the first who is still there, without taking it; None where nobody is. One of a select may be past."""
+        for wait in self._waiting:
+            if wait._queued:
+                return wait
+        return None
+
+    def remove(self, wait: Any) -> bool:
+        """Let `wait` leave. False: it has been taken out, or was never in."""
+        if not wait._queued:
+            return False
+        wait._queued = False
+        self._gone += 1
+        if self._gone > 32 and self._gone * 2 > len(self._waiting):
+            kept = [one for one in self._waiting if one._queued]
+            self._waiting.clear()
+            self._waiting.extend(kept)
+            self._gone = 0
+        return True
+
+    def __bool__(self) -> bool:
+        return len(self._waiting) > self._gone
+
+    def __len__(self) -> int:
+        return max(0, len(self._waiting) - self._gone)
+
+
+class Wait(Continuation[T]):
+    """One call of a suspending function of a primitive, its `_home`, in whose `_line` it stands while it waits."""
+
+    __slots__ = ("_answer", "_error", "_home", "_queued", "_value")
+    _select: ClassVar[Any] = None  # a clause of a select has one
+    _home: Any
+    _queued: bool
+    _value: Any  # what it was granted, until it arrives
+    _answer: Any  # what the call gives, or `_error`: where it was granted before it had suspended
+    _error: BaseException | None
+
+    def __init__(self, home: Any) -> None:
+        self._begun = False
+        self._home = home
+        self._queued = False
+
+    def __iter__(self) -> Generator[Any, Any, T]:
+        if self._begun:
+            self._begin()
+        self._begun = True
+        answer: Any = self._enter(None)  # here and not in `_start`: what need not wait costs no turn of the step
+        return answer if answer is not WAITING else cast("T", (yield self))
+
+    __await__ = __iter__
+
+    def _enter(self, waiter: Any) -> Any:
+        """Do it, and return the value of the call; or stand in the line, for `waiter` or the running coroutine."""
+        with self._home._lock:
+            answer = self._try_locked()
+            if answer is WAITING:
+                self._coroutine = waiter = waiter or needed(f"{self._name()}()")
+                self._frame = waiter._frame
+                self._mark = None
+                self._phase = UNDECIDED
+                self._line_locked().add(self)
+                return WAITING
+        return self._done(answer, waiter)
+
+    def _start(self, coroutine: Any) -> object:
+        """It stands in the line: suspend, unless it was granted meanwhile, or the coroutine is cancelled."""
+        frame = self._frame
+        with frame._lock:
+            early = self._phase != UNDECIDED  # granted since then, by another thread
+            if not early:
+                if ACTIVE <= frame._state <= COMPLETING:
+                    frame._waiter = self
+                    self._phase = SUSPENDED_PHASE
+                    return SUSPENDED
+                self._phase = CANCELLED_PHASE
+        if not early:  # a coroutine that is cancelled waits for nothing; as in the reference, it hears so by a dispatch
+            cause = frame.get_cancellation_exception()
+            self._take_back(cause)
+            coroutine._resume(None, cause, CANCELLABLE, None)
+            return SUSPENDED
+        if self._error is not None:
+            raise self._error
+        return self._answer
+
+    # -- what the kinds of waits differ in
+
+    def _try_locked(self) -> Any:
+        """Do it, if it can be done now; else answer WAITING."""
+        raise NotImplementedError
+
+    def _line_locked(self) -> Line:
+        """Where to stand."""
+        line: Line = self._home._line
+        return line
+
+    def _done(self, answer: Any, waiter: Any) -> Any:
+        """`_try_locked` did it: do what follows without the lock, and return the value of the call.
+
+        `waiter`: the thread for which it was done; None for the running coroutine.
+        """
+        return answer
+
+    def _give_back(self, value: Any) -> None:
+        """`value` was granted to somebody who was cancelled: see that it is not lost."""
+
+    def _came_to_nothing(self) -> None:
+        """It ends, cancelled, and was granted nothing."""
+
+    # -- how it ends
+
+    def _grant(self, value: Any) -> None:
+        """Hand over what it waits for. Called by who took it out of the line, without the lock."""
+        if not self._settle(value, value, None):
+            self._give_back(value)
+
+    def _fail(self, error: BaseException) -> None:
+        """Let the call raise `error`."""
+        self._settle(None, None, error)
+
+    def _settle(self, value: Any, answer: Any, error: BaseException | None) -> bool:
+        """Resume with `answer` or `error`. False: it was cancelled, and `value`, if it was any, did not arrive."""
+        frame = self._frame
+        with frame._lock:
+            phase = self._phase
+            if phase > SUSPENDED_PHASE:
+                return False
+            self._value = value
+            if phase == UNDECIDED:
+                self._answer = answer
+                self._error = error
+            else:
+                frame._waiter = None
+                if self._mark is not None:
+                    frame._nodes.pop(self._mark, None)
+                    self._mark = None
+            self._phase = RESUMED
+        if phase == SUSPENDED_PHASE:
+            self._coroutine._resume(answer, error, CANCELLABLE, self if error is None else None)
+        return True
+
+    def _win(self) -> bool:
+        """As a clause of a select: say whether it may be taken out of the line, or another one was faster."""
+        return True
+
+    def _lost(self, cause: BaseException) -> None:
+        """It was granted something, and cancelled before that arrived."""
+        self._give_back(self._value)
+
+    def _take_back(self, cause: BaseException) -> None:
+        home = self._home
+        with home._lock:
+            left = self._line_locked().remove(self)
+        if left:
+            self._came_to_nothing()
+
+
+class Parked:
+    """A thread that waits, in the place of a coroutine: to the one who grants there is no difference."""
+
+    __slots__ = ("_bell", "_lock", "_waiter", "error", "value")
+    is_active = True
+    _state = ACTIVE
+    coroutine_context: CoroutineContext = EmptyCoroutineContext
+    _nodes = None
+
+    value: Any
+    error: BaseException | None
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._waiter: Any = None
+        self._bell = Lock()
+        self._bell.acquire()
+
+    @property
+    def _frame(self) -> Parked:
+        return self
+
+    def _resume(self, value: object, error: BaseException | None, mode: int, cont: object) -> None:
+        self.value = value
+        self.error = error
+        self._bell.release()
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep until resumed. False: `seconds` are over."""
+        deadline = uptime() + seconds
+        while not self._bell.acquire(timeout=max(0.0, min(seconds, LONGEST_WAIT))):
+            seconds = deadline - uptime()
+            if seconds <= 0:
+                return False
+        return True
+
+
+def block(wait: Wait[T], timeout: float | None, where: str) -> T:
+    """Do on a plain thread what a coroutine would do with `yield from wait`.
+
+    Raises:
+        TimeoutError: The time was up; nothing was done.
+    """
+    wait._begun = True
+    seconds = checked_timeout(timeout, where)
+    thread = Parked()
+    answer: Any = wait._enter(thread)
+    if answer is WAITING:
+        answer = wait._start(thread)
+    if answer is not SUSPENDED:
+        return answer  # type: ignore[no-any-return]
+    try:
+        rung = thread.sleep(seconds)
+    except BaseException as interrupt:  # Ctrl-C: leave the line; what was granted meanwhile goes on
+        if wait._claim(CANCELLED_PHASE):
+            wait._take_back(interrupt)
+        else:
+            thread._bell.acquire()
+            if thread.error is None:
+                wait._lost(interrupt)
+        raise
+    if not rung:
+        if wait._claim(CANCELLED_PHASE):
+            timed_out = TimeoutError(f"{where}: {seconds:g} s are over")
+            wait._take_back(timed_out)
+            raise timed_out
+        thread._bell.acquire()  # granted in the last moment
+    if thread.error is not None:
+        raise thread.error
+    return thread.value  # type: ignore[no-any-return]
+
+
+def checked_timeout(timeout: object, where: str) -> float:
+    """Return the seconds that `timeout` says; None is for ever.
+
+    Raises:
+        TypeError, ValueError: It is no number of seconds.
+    """
+    if timeout is None:
+        return inf
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"{where} takes timeout= in seconds, or None, got {timeout!r}")
+    if isnan(timeout):
+        raise ValueError(f"{where} takes timeout= in seconds, or None, got nan")
+    return max(0.0, timeout)
+
+
+def checked_count(value: object, what: str, least: int) -> int:
+    """Return `value`.
+
+    Raises:
+        TypeError, ValueError: It is no whole number from `least` up.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{what} must be at least {least}, got {value!r}")
+    return value
+
+
+class LineStatistics(NamedTuple):
+    """What `statistics()` of a primitive tells at one moment.
+
+    Attributes:
+        waiting: How many wait, coroutines and threads.
+        held: How many permits, places or locks are taken.
+        owner: Who holds it, where that is known.
+    """
+
+    waiting: int
+    held: int = 0
+    owner: object = None
+
+
+class Held:
+    """What is entered and left again: `async with`, `with_...(block)`, `with ....blocking():`. A mixin."""
+
+    __slots__ = ()
+
+    def _entry(self) -> Wait[Any]:
+        """Return the wait that enters."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        """Leave it."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> None:
+        await self._entry()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def acquire_blocking(self, timeout: float | None = None) -> bool:
+        """Enter it on a plain thread, which sleeps until it is its turn.
+
+        Returns:
+            False where `timeout` seconds were over before; None waits for ever.
+
+        Threads: any but one that runs coroutines: they would wait with it.
+        """
+        try:
+            block(self._entry(), timeout, "acquire_blocking()")
+        except TimeoutError:
+            return False
+        return True
+
+    def blocking(self, timeout: float | None = None) -> Blocking:
+        """Return what a plain thread enters by `with`: `with mutex.blocking():`.
+
+        Raises:
+            TimeoutError: On entering, where `timeout` seconds were over.
+        """
+        return Blocking(self, timeout)
+
+
+class Blocking:
+    """`with primitive.blocking():` on a plain thread."""
+
+    __slots__ = ("_held", "_timeout")
+
+    def __init__(self, held: Held, timeout: float | None) -> None:
+        self._held = held
+        self._timeout = timeout
+
+    def __enter__(self) -> None:
+        block(self._held._entry(), self._timeout, "blocking()")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held._leave()
+
+
+def with_held(held: Held, body: Callable[..., Any], *args: Any) -> Suspending[Any]:
+    """Enter `held`, run the block `body(*args)`, and leave, however the block ended: `async with held` for generators.
+
+    Args:
+        held: What `async with` takes: a Mutex, Semaphore, Condition, CapacityLimiter, or a side of a ReadWriteMutex.
+
+    Returns:
+        The value of the block.
+    """
+    return within("with_held", held, body, args)
+
+
+def within(name: str, held: Held, body: Any, args: tuple[Any, ...]) -> Suspending[Any]:
+    """Return the suspending call that enters `held`, runs the block `body`, and leaves."""
+    check_block(body, args, f"{name}()")
+    return Call(name, _within, (held, body, args))
+
+
+def _within(held: Held, body: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    yield from held._entry()
+    try:
+        return (yield from run_inline(body, args))
+    finally:
+        held._leave()
+
+
+def run_inline(body: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    """Run a block to its end, as a part of the caller."""
+    value = body(*args) if callable(body) else body
+    inner = None if value is None else iterate(value)
+    return value if inner is None else (yield from inner)

@@ -1,0 +1,386 @@
+"""Locks, queues, threads and time under the control of a run, and their exchange for the real ones.
+
+Condition, Event, Semaphore, Barrier and queue.Queue are the standard library's own: they are made of what is exchanged
+here, so they are controlled as well. A lock that was made before the run is not; in a module that takes part it is
+exchanged where it stands as a global.
+"""
+
+from __future__ import annotations
+
+import _thread
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from . import _explore_run as runs
+from ._explore_places import Place
+from ._explore_run import Task, controlled
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_real: dict[str, Any] = {
+    "Lock": threading.Lock, "RLock": threading.RLock, "allocate_lock": _thread.allocate_lock,
+    "SimpleQueue": queue.SimpleQueue, "monotonic": time.monotonic, "sleep": time.sleep,
+    "start": threading.Thread.start, "join": threading.Thread.join, "is_alive": threading.Thread.is_alive,
+}  # fmt: skip
+_places: dict[tuple[str, Any], Place] = {}
+_made_outside = 0  # since the run before
+
+
+def _place(verb: str, label: object) -> Place:
+    key = (verb, label)
+    place = _places.get(key)
+    if place is None:
+        place = _places[key] = Place(key, True)
+    return place
+
+
+def _label() -> tuple[int, int]:
+    """Name what is being made after its maker: the same in every run, whatever the others do meanwhile."""
+    global _made_outside
+    task = controlled()
+    if task is None:
+        _made_outside += 1
+        return (-1, _made_outside)
+    task.made += 1
+    return (task.number, task.made)
+
+
+def _outside(what: object) -> RuntimeError:
+    return RuntimeError(f"{what!r} was made in an exploration, which is over: nobody is left to wait for")
+
+
+class ControlledLock:
+    """threading.Lock."""
+
+    def __init__(self) -> None:
+        self._owner: object = None
+        self._waiting = 0
+        self._label = _label()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        task = controlled()
+        if task is None:
+            return self._acquire_outside(blocking)
+        run = runs.running
+        assert run is not None
+        run.operation(_place("lock", self._label))
+        until = run.now + timeout if timeout >= 0 else None
+        while self._owner is not None:
+            if not blocking:
+                return False
+            self._waiting += 1
+            try:
+                if not run.wait(task, lambda: self._owner is None, until, f"{self!r}"):
+                    return False
+            finally:
+                self._waiting -= 1
+        self._owner = task
+        task.held |= {self._label}
+        if self._waiting:
+            run.look_round()
+        return True
+
+    def _acquire_outside(self, blocking: bool) -> bool:
+        owner = self._owner
+        if owner is None or (isinstance(owner, Task) and owner.over):  # its holder was abandoned with the run
+            self._owner = _thread.get_ident()
+            return True
+        if blocking:
+            raise _outside(self)
+        return False
+
+    def release(self) -> None:
+        run, owner = runs.running, self._owner
+        if run is not None and run.over:
+            self._owner = None
+            return
+        if owner is None:
+            raise RuntimeError("release unlocked lock")
+        self._owner = None
+        if isinstance(owner, Task):
+            owner.held -= {self._label}
+            if run is not None:
+                run.operation_done()
+                if self._waiting:
+                    run.look_round()
+
+    def locked(self) -> bool:
+        return self._owner is not None
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _at_fork_reinit(self) -> None:
+        self._owner = None
+
+    def __repr__(self) -> str:
+        return f"lock {self._label[0]}.{self._label[1]}" + (f", which {self._owner} has" if self._owner else "")
+
+
+class ControlledRLock:
+    """threading.RLock."""
+
+    def __init__(self) -> None:
+        self._lock = ControlledLock()
+        self._thread = 0
+        self._depth = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        here = _thread.get_ident()
+        if self._thread == here and self._lock._owner is not None:
+            self._depth += 1
+            run = runs.running
+            if run is not None:
+                run.operation_done()
+            return True
+        if not self._lock.acquire(blocking, timeout):
+            return False
+        self._thread, self._depth = here, 1
+        return True
+
+    def release(self) -> None:
+        if self._thread != _thread.get_ident():
+            run = runs.running
+            if run is not None and run.over:
+                return
+            raise RuntimeError("cannot release un-acquired lock")
+        self._depth -= 1
+        if not self._depth:
+            self._thread = 0
+            self._lock.release()
+        elif runs.running is not None:
+            runs.running.operation_done()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def locked(self) -> bool:
+        return self._lock.locked()
+
+    def _release_save(self) -> tuple[int, int]:
+        state = self._thread, self._depth
+        self._thread = self._depth = 0
+        self._lock.release()
+        return state
+
+    def _acquire_restore(self, state: tuple[int, int]) -> None:
+        self._lock.acquire()
+        self._thread, self._depth = state
+
+    def _is_owned(self) -> bool:
+        return self._thread == _thread.get_ident()
+
+    def _recursion_count(self) -> int:
+        return self._depth if self._is_owned() else 0
+
+    def _at_fork_reinit(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return repr(self._lock)
+
+
+class ControlledSimpleQueue:
+    """queue.SimpleQueue: a put is one step and never waits."""
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque()
+        self._waiting = 0
+        self._label = _label()
+
+    __class_getitem__ = classmethod(lambda cls, _: cls)
+
+    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+        run = runs.running
+        if controlled() is not None and run is not None:
+            run.operation(_place("queue", self._label))
+        self._items.append(item)
+        if self._waiting and run is not None:
+            run.look_round()
+
+    put_nowait = put
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        task, run = controlled(), runs.running
+        if task is not None and run is not None:
+            run.operation(_place("queue", self._label))
+            until = None if timeout is None else run.now + timeout
+            while not self._items:
+                if not block:
+                    raise queue.Empty
+                self._waiting += 1
+                try:
+                    if not run.wait(task, lambda: bool(self._items), until, f"{self!r}"):
+                        raise queue.Empty
+                finally:
+                    self._waiting -= 1
+        elif not self._items:
+            if block and timeout is None:
+                raise _outside(self)
+            raise queue.Empty
+        item = self._items.popleft()
+        if self._waiting and run is not None:
+            run.look_round()
+        return item
+
+    def get_nowait(self) -> Any:
+        return self.get(False)
+
+    def empty(self) -> bool:
+        return not self._items
+
+    def qsize(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"an item in queue {self._label[0]}.{self._label[1]}"
+
+
+def _start(self: threading.Thread) -> None:
+    run = runs.running
+    if run is None or controlled() is None:
+        _real["start"](self)
+        return
+    if self in run.by_thread:
+        raise RuntimeError("threads can only be started once")
+    run.operation(_place("thread", "start"))
+    runs.mark_started(self)
+    run.add(self, body=False)
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    run, task = runs.running, controlled()
+    other = None if run is None else run.by_thread.get(self)
+    if run is None or task is None or other is None:
+        if not hasattr(self, "_explored"):  # else it was a thread of a run that is over
+            _real["join"](self, timeout)
+        return
+    if other is task:
+        raise RuntimeError("cannot join current thread")
+    run.operation(_place("thread", other.number))
+    if not other.over:
+        run.wait(task, lambda: other.over, None if timeout is None else run.now + timeout, f"the end of {other}")
+
+
+def _is_alive(self: threading.Thread) -> bool:
+    run = runs.running
+    other = None if run is None else run.by_thread.get(self)
+    if other is not None:
+        return not other.over
+    return not hasattr(self, "_explored") and _real["is_alive"](self)
+
+
+def _sleep(seconds: float) -> None:
+    run, task = runs.running, controlled()
+    if run is None or task is None:
+        _real["sleep"](seconds)
+        return
+    run.operation(_place("time", "sleep"))
+    run.wait(task, lambda: False, run.now + seconds, "its sleep to end")
+
+
+def _monotonic() -> float:
+    run = runs.running
+    if run is not None and (controlled() is not None):
+        return 1000.0 + run.now
+    real: float = _real["monotonic"]()
+    return real
+
+
+class Exchange:
+    """Puts the controlled kinds in the place of the real ones while it is open.
+
+    Args:
+        modules: Whose globals are looked through; `threading`, `queue`, `time` and this package besides.
+    """
+
+    def __init__(self, modules: list[ModuleType]) -> None:
+        package = __name__.split(".testing.")[0]
+        own = [each for name, each in list(sys.modules.items()) if name.split(".")[0] == package and each is not None]
+        mine = {each for name, each in sys.modules.items() if name.startswith(f"{package}.testing._explore")}
+        self._modules = [each for each in dict.fromkeys([threading, queue, time, *modules, *own]) if each not in mine]
+        self._package = package
+        self._saved: list[tuple[Any, str, Any]] = []
+        self._made_before: list[tuple[Any, str, type]] = []
+
+    def _set(self, holder: Any, name: str, value: object) -> None:
+        self._saved.append((holder, name, getattr(holder, name)))
+        setattr(holder, name, value)
+
+    def __enter__(self) -> Exchange:
+        kinds = {
+            id(_real["Lock"]): ControlledLock, id(_real["allocate_lock"]): ControlledLock,
+            id(_real["RLock"]): ControlledRLock, id(_thread.RLock): ControlledRLock,
+            id(_real["SimpleQueue"]): ControlledSimpleQueue, id(_real["monotonic"]): _monotonic,
+            id(_real["sleep"]): _sleep,
+        }  # fmt: skip
+        made = {
+            type(_thread.allocate_lock()): ControlledLock, _thread.RLock: ControlledRLock,
+            _real["SimpleQueue"]: ControlledSimpleQueue,
+        }  # fmt: skip
+        for module in self._modules:
+            for name, value in list(vars(module).items()):
+                if id(value) in kinds:
+                    self._set(module, name, kinds[id(value)])
+                elif type(value) in made and module not in (threading, queue):
+                    self._set(module, name, value)
+                    self._made_before.append((module, name, made[type(value)]))
+        for name, method in (("start", _start), ("join", _join), ("is_alive", _is_alive)):
+            self._set(threading.Thread, name, method)
+        self._set(threading, "excepthook", self._on_uncaught)
+        self._unraisable = sys.unraisablehook
+        self._set(sys, "unraisablehook", self._on_unraisable)
+        self._save_package()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._saved:
+            setattr(*self._saved.pop())
+
+    def renew(self) -> None:
+        """Before each run: locks that stand in globals, and what a process has one of, are as new."""
+        global _made_outside
+        _made_outside = 0
+        for holder, name, kind in self._made_before:
+            setattr(holder, name, kind())
+        pool, timer, looper, job = self._parts
+        pool._after_fork()
+        timer._forget()
+        looper._main = None
+        job.NonCancellable._lock = ControlledRLock()
+
+    def _save_package(self) -> None:
+        parts = ("coroutines._pool", "coroutines._timer", "looper._looper", "coroutines._job")
+        self._parts: list[Any] = [sys.modules[f"{self._package}.{part}"] for part in parts]
+        pool, timer, looper, job = self._parts
+        for shared in (pool.pool, pool.Default, pool.IO):
+            for kind in type(shared).__mro__:
+                for name in getattr(kind, "__slots__", ()):
+                    if hasattr(shared, name) and name != "__weakref__":
+                        self._set(shared, name, getattr(shared, name))
+        self._set(timer, "_timers", None)
+        self._set(timer, "_guard", timer._guard)
+        self._set(looper, "_main", None)
+        self._set(job.NonCancellable, "_lock", job.NonCancellable._lock)
+
+    @staticmethod
+    def _on_uncaught(told: Any) -> None:
+        run = runs.running
+        if run is not None and not run.over:
+            run.fail("uncaught", f"{told.exc_value!r} reached threading.excepthook, on {told.thread}", told.exc_value)
+
+    def _on_unraisable(self, told: Any) -> None:
+        run = runs.running
+        if run is not None and not run.over:  # else it is what was given up that complains
+            self._unraisable(told)

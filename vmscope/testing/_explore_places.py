@@ -1,0 +1,261 @@
+"""Places: the bytecodes at which a thread may be stopped, and the tracing that tells when a thread comes to one.
+
+A place is a bytecode that another thread can see or be seen by: it looks at an attribute, a global, a captured variable
+or the inside of a container, or it calls something. Everything between two places is the thread's own business.
+
+What a place touches is known by its name alone (`.state`, whichever object it belongs to), so two places that share a
+name may or may not share memory; the search takes it that they do. What C code changes (setattr, `__dict__`) has no
+name: a call is taken to write to every container, except to the few builtins and methods that are known better.
+
+Python 3.11 tells through sys.settrace, later ones through sys.monitoring, which costs nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+import dis
+import gc
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+#: All containers together: which one a bytecode works on cannot be told.
+INSIDE = ("item", "")
+
+_ATTRIBUTES = {"LOAD_ATTR": False, "LOAD_METHOD": False, "STORE_ATTR": True, "DELETE_ATTR": True}
+_GLOBALS = {"LOAD_GLOBAL": False, "LOAD_NAME": False, "LOAD_FROM_DICT_OR_GLOBALS": False, "STORE_GLOBAL": True,
+            "DELETE_GLOBAL": True, "STORE_NAME": True, "DELETE_NAME": True}  # fmt: skip
+_CELLS = {"LOAD_DEREF": False, "LOAD_CLASSDEREF": False, "LOAD_FROM_DICT_OR_DEREF": False, "STORE_DEREF": True,
+          "DELETE_DEREF": True}  # fmt: skip
+_INSIDE = {"BINARY_SUBSCR": False, "BINARY_SLICE": False, "CONTAINS_OP": False, "FOR_ITER": False, "GET_ITER": False,
+           "LIST_EXTEND": False, "SET_UPDATE": False, "DICT_UPDATE": False, "DICT_MERGE": False,
+           "UNPACK_SEQUENCE": False, "STORE_SUBSCR": True, "DELETE_SUBSCR": True, "STORE_SLICE": True}  # fmt: skip
+_CALLS = {"CALL", "CALL_KW", "CALL_FUNCTION_EX", "BEFORE_WITH"}
+_TRUTH = ("TO_BOOL", "UNARY_NOT", "POP_JUMP_", "JUMP_IF_")
+_SILENT = {"CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "NOT_TAKEN"}
+
+# Called by these names, a function or method of the builtins changes no container that others have; of the second
+# kind it looks into one.
+_HARMLESS = {"isinstance", "issubclass", "callable", "cast", "type", "id", "super", "get_ident", "repr", "str"}
+_LOOKS = {"len", "list", "tuple", "dict", "set", "frozenset", "sorted", "iter", "min", "max", "any", "all", "sum",
+          "copy", "get", "items", "keys", "values", "index", "count"}  # fmt: skip
+
+
+class Place:
+    """One bytecode, or one operation on a lock or queue.
+
+    Attributes:
+        touches: The name of what it looks at or changes: (kind, name).
+        writes: Whether it may change it.
+        calls: It is a call.
+        inner: It was seen to call Python code that is watched itself: the places in there are the ones that count.
+    """
+
+    __slots__ = ("calls", "code", "inner", "line", "touches", "writes")
+
+    def __init__(
+        self, touches: tuple[str, Any], writes: bool, calls: bool = False, code: CodeType | None = None, line: int = 0
+    ) -> None:
+        self.touches = touches
+        self.writes = writes
+        self.calls = calls
+        self.code = code
+        self.line = line
+        self.inner = False
+
+    def __repr__(self) -> str:
+        if self.code is None:
+            return "{} {}".format(*self.touches)
+        path, (kind, name) = self.code.co_filename, self.touches
+        source = linecache.getline(path, self.line).strip().partition("  # ")[0]
+        what = "its call" if self.calls else f"its {kind} {name}".strip()
+        return f"{os.path.basename(path)}:{self.line}  {source}   <- {what}"
+
+
+def places_of(code: CodeType) -> dict[int, Place]:
+    """Return the places in `code`, by the offset of their bytecode."""
+    found: dict[int, Place] = {}
+    called: list[str] = []  # the names of the calls that are being prepared, innermost last
+    previous = ""
+    line = code.co_firstlineno
+    lines = dict(dis.findlinestarts(code))
+    for step in dis.get_instructions(code):
+        line = lines.get(step.offset) or line
+        if step.opname in _SILENT:
+            continue
+        effect = _effect(step, previous, called)
+        if effect is not None:
+            found[step.offset] = Place(*effect, step.opname in _CALLS, code, line)
+        previous = step.opname
+    return found
+
+
+def _effect(step: dis.Instruction, previous: str, called: list[str]) -> tuple[tuple[str, Any], bool] | None:
+    name, argument = step.opname, step.argval
+    if name in _CALLS:
+        callee = called.pop() if called and name != "BEFORE_WITH" else ""
+        if callee in _HARMLESS:
+            return None
+        return INSIDE, callee not in _LOOKS
+    if name == "PUSH_NULL" and not previous.startswith("LOAD"):
+        called.append("")
+    if "NULL" in step.argrepr or name == "LOAD_METHOD":
+        called.append(str(argument))
+    if name in _ATTRIBUTES:
+        return ("attribute", argument), _ATTRIBUTES[name]
+    if name in _GLOBALS:
+        return ("global", argument), _GLOBALS[name]
+    if name in _CELLS:
+        return ("captured", argument), _CELLS[name]
+    if name in _INSIDE:
+        return INSIDE, _INSIDE[name]
+    if name == "BINARY_OP" and step.argrepr == "[]":  # 3.14
+        return INSIDE, False
+    if name.startswith(_TRUTH) and "NONE" not in name and previous.startswith("LOAD_"):
+        return INSIDE, False  # the truth of a container is its length
+    return None
+
+
+def codes_in(files: frozenset[str]) -> Iterator[CodeType]:
+    """Yield every code object of a function that was written in `files`, inner functions too."""
+    stack: list[Any] = [each for each in gc.get_objects() if type(each) is FunctionType]
+    # 3.13t hides from the collector the functions that were there when the first thread began.
+    modules = [each for each in list(sys.modules.values()) if getattr(each, "__file__", None) in files]
+    stack += [value for module in modules for value in list(vars(module).values())]
+    seen: set[int] = set()
+    while stack:
+        each = stack.pop()
+        if isinstance(each, CodeType):
+            if id(each) not in seen and each.co_filename in files:
+                seen.add(id(each))
+                stack += each.co_consts
+                yield each
+        elif isinstance(each, FunctionType):
+            stack.append(each.__code__)
+        elif isinstance(each, property):
+            stack += (each.fget, each.fset, each.fdel)
+        elif isinstance(each, (classmethod, staticmethod)):
+            stack.append(each.__func__)
+        elif isinstance(each, type) and id(each) not in seen:
+            seen.add(id(each))
+            stack += list(vars(each).values())
+
+
+class Tracing:
+    """Base of the two ways to know where a thread is.
+
+    Args:
+        files: Whose code is watched.
+        reached: Called with the place, on the thread, before the bytecode runs.
+        entered: Called with the name of a watched function that begins or goes on.
+    """
+
+    def __init__(self, files: frozenset[str], reached: Callable[[Place], None], entered: Callable[[str], None]) -> None:
+        self.files = files
+        self.reached = reached
+        self.entered = entered
+
+    def open(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """End."""
+
+    def begin_thread(self) -> None:
+        """Called on each thread that is to be watched, at its start."""
+
+    def end_thread(self) -> None:
+        """Called on it at its end."""
+
+
+class TraceFunction(Tracing):
+    """By sys.settrace, with opcode events: Python 3.11."""
+
+    def open(self) -> None:
+        """Begin."""
+        self._tracers: dict[int, tuple[CodeType, Callable[..., Any]]] = {}  # by id: code is slow to hash
+
+    def begin_thread(self) -> None:
+        """Called on each thread that is to be watched, at its start."""
+        sys.settrace(self._on_call)
+
+    def end_thread(self) -> None:
+        """Called on it at its end."""
+        sys.settrace(None)
+
+    def _on_call(self, frame: FrameType, event: str, argument: object) -> Any:
+        code = frame.f_code
+        if code.co_filename not in self.files:
+            return None
+        self.entered(code.co_name)
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        known = self._tracers.get(id(code))
+        if known is None:
+            known = self._tracers[id(code)] = (code, self._tracer(places_of(code)))
+        return known[1]
+
+    def _tracer(self, places: dict[int, Place]) -> Callable[..., Any]:
+        get, reached = places.get, self.reached
+
+        def on_opcode(frame: FrameType, event: str, argument: object) -> Any:
+            if event == "opcode":
+                place = get(frame.f_lasti)
+                if place is not None:
+                    reached(place)
+            return on_opcode
+
+        return on_opcode
+
+
+class Monitoring(Tracing):
+    """By sys.monitoring: Python 3.12 and later."""
+
+    _TOOLS = (4, 3)  # those that nobody has a claim to
+
+    def open(self) -> None:
+        """Take a tool's number and switch the events on in every code object of the files."""
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        events, off, reached, entered = monitoring.events, monitoring.DISABLE, self.reached, self.entered
+        self._tool = next((each for each in self._TOOLS if monitoring.get_tool(each) is None), self._TOOLS[0])
+        monitoring.use_tool_id(self._tool, "vmscope.testing.explore")
+        self._codes = {id(code): code for code in codes_in(self.files)}
+        places: dict[int, dict[int, Place]] = {}
+
+        def on_instruction(code: CodeType, offset: int) -> Any:
+            here = places.get(id(code))
+            if here is None:
+                self._codes[id(code)] = code  # or its id might be another's one day
+                here = places[id(code)] = places_of(code)
+            place = here.get(offset)
+            if place is None:
+                return off
+            reached(place)
+            return None
+
+        def on_start(code: CodeType, offset: int) -> None:
+            entered(code.co_name)
+
+        self._callbacks: dict[int, Callable[[CodeType, int], Any]] = {
+            events.INSTRUCTION: on_instruction, events.PY_START: on_start, events.PY_RESUME: on_start,
+        }  # fmt: skip
+        for event, callback in self._callbacks.items():
+            monitoring.register_callback(self._tool, event, callback)
+        for code in list(self._codes.values()):
+            monitoring.set_local_events(self._tool, code, sum(self._callbacks))
+        monitoring.restart_events()
+
+    def close(self) -> None:
+        """Switch them off again."""
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        for code in self._codes.values():
+            monitoring.set_local_events(self._tool, code, 0)
+        for event in self._callbacks:
+            monitoring.register_callback(self._tool, event, None)
+        monitoring.free_tool_id(self._tool)
+
+
+def make_tracing(files: frozenset[str], reached: Callable[[Place], None], entered: Callable[[str], None]) -> Tracing:
+    """Return the way that this Python has."""
+    return (Monitoring if hasattr(sys, "monitoring") else TraceFunction)(files, reached, entered)
