@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from vmscope.flow import MutableStateFlow, SharingStarted, StateFlow, combine_st
 from .runs import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 
 def collecting(flow: Any, log: list[Any], immediate: bool = False) -> Job:
@@ -50,7 +51,7 @@ def test_f24_a_collector_gets_the_newest_and_then_what_it_is_able_to_see(main: V
 
 
 def test_f24_an_equal_value_is_ignored_and_the_old_object_stays(main: VMain) -> None:
-    first, second = (1, 2), tuple([1, 2])
+    first, second = (1, 2), (1, 2)
     state = MutableStateFlow(first)
     log: list[Any] = []
     collecting(state, log, immediate=True)
@@ -110,7 +111,7 @@ def test_f25_compare_and_set_goes_by_equality() -> None:
     state = MutableStateFlow(first)
 
     assert not state.compare_and_set((2,), (3,))
-    assert state.compare_and_set(tuple([1]), tuple([1]))
+    assert state.compare_and_set((1,), (1,))
     assert state.value is first
     assert state.compare_and_set((1,), (2,))
     assert state.value == (2,)
@@ -197,8 +198,8 @@ def test_f30_a_collector_may_set_what_it_collects(main: VMain) -> None:
 def test_f31_a_value_that_was_changed_in_place_and_set_again_warns() -> None:
     state = MutableStateFlow([1])
 
+    state.value.append(2)
     with pytest.warns(VmScopeWarning, match="changed in place"):
-        state.value.append(2)
         state.value = state.value
 
 
@@ -349,7 +350,7 @@ def test_f24_what_a_collector_sees_is_a_part_of_the_history_that_ends_on_the_las
 
         for job, log, since in collectors:
             assert is_part_of(log, history[since:])
-            assert all(one != other for one, other in zip(log, log[1:], strict=False))
+            assert all(one != other for one, other in itertools.pairwise(log))
             if not job.is_cancelled:
                 assert log[-1] == history[-1]
             job.cancel()

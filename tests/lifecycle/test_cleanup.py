@@ -48,8 +48,8 @@ class Saving(ViewModel):
         self.log = log
         self.seconds = seconds
         self.name = name
-        self.failures: list[BaseException] = []
-        self.exception_handler = lambda context, failure: self.failures.append(failure)
+        self.told: list[BaseException] = []
+        self.exception_handler = lambda context, failure: self.told.append(failure)
 
     def on_cleared(self) -> None:
         self.log.append(f"{self.name} on_cleared")
@@ -138,7 +138,7 @@ def test_one_that_is_cut_short_by_the_end_of_main_is_reported(main: VMain, log: 
     told = threading.Event()
 
     def tell(context: object, failure: BaseException) -> None:
-        model.failures.append(failure)
+        model.told.append(failure)
         told.set()
 
     model.exception_handler = tell
@@ -146,7 +146,7 @@ def test_one_that_is_cut_short_by_the_end_of_main_is_reported(main: VMain, log: 
     main.looper.quit()
 
     assert told.wait(10)
-    assert "cut short" in str(model.failures.pop())
+    assert "cut short" in str(model.told.pop())
 
 
 def test_a_clear_twice_starts_it_once(main: VMain, log: list[str]) -> None:
@@ -250,11 +250,11 @@ def test_after_its_time_it_is_cancelled_and_a_timeout_names_the_view_model(main:
     model.clear()
 
     main.advance(4.9)
-    assert not model.failures
+    assert not model.told
     main.advance(0.1)
 
     assert log[-1] == "save cut short"
-    failure = model.failures.pop()
+    failure = model.told.pop()
     assert type(failure) is TimeoutError
     assert str(failure).startswith("on_cleared_async() of Saving did not end within 5 s")
 
@@ -269,8 +269,8 @@ def test_the_limit_is_an_attribute_and_may_be_infinite(main: VMain, log: list[st
 
     assert "endless done" in log
     assert "short cut short" in log
-    assert not endless.failures
-    assert len(short.failures) == 1
+    assert not endless.told
+    assert len(short.told) == 1
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(0, TimeoutError), (math.nan, ValueError), ("5", TypeError)])
@@ -283,8 +283,8 @@ def test_a_limit_that_leaves_no_time_or_is_none_is_a_failure(
     main.drain()
 
     assert log == ["save on_cleared"]
-    assert [type(each) for each in model.failures] == [kind]
-    assert "Saving" in str(model.failures[0])
+    assert [type(each) for each in model.told] == [kind]
+    assert "Saving" in str(model.told[0])
 
 
 def test_a_timeout_of_its_own_is_not_taken_for_the_limit(main: VMain, log: list[str]) -> None:
@@ -296,7 +296,7 @@ def test_a_timeout_of_its_own_is_not_taken_for_the_limit(main: VMain, log: list[
     model.clear()
     main.drain()
 
-    assert "cleanup_timeout" not in str(model.failures[0])
+    assert "cleanup_timeout" not in str(model.told[0])
 
 
 def test_a_failure_takes_the_way_of_the_view_model_to_the_store(main: VMain) -> None:
@@ -490,7 +490,7 @@ def test_a_failed_clean_up_ends_the_wait_and_is_not_raised_there(main: VMain, lo
 
     assert job.is_completed
     assert not job.is_cancelled
-    assert len(model.failures) == 1
+    assert len(model.told) == 1
 
 
 def test_a_scope_of_others_is_not_waited_for_and_a_closeable_one_is(main: VMain, log: list[str]) -> None:

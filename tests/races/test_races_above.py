@@ -23,6 +23,6 @@ WATCHED = [module for name, module in sys.modules.items() if name.startswith(("v
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_holds_in_every_order(name: str) -> None:
-    explored = explore(PROGRAMS[name], watch=WATCHED, most=int(120 * MORE), random=int(20 * MORE))
+    explored = explore(PROGRAMS[name], watch=WATCHED, most=int(80 * MORE), random=int(15 * MORE))
 
     assert explored.schedules >= 3 or explored.complete

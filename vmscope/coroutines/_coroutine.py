@@ -34,7 +34,7 @@ from .._errors import (
 from .._primitives import RLock, report_uncaught
 from ..looper._looper import Looper
 from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, ThreadContextElement, join_for
-from ._deferred import Deferred
+from ._deferred import Deferred, unread
 from ._dispatcher import CoroutineDispatcher
 from ._exceptions import handle_coroutine_exception
 from ._here import drain_in_place, here
@@ -499,11 +499,15 @@ _DRIVEN = (types.GeneratorType, types.CoroutineType)
 
 
 def _without_driver(failure: BaseException) -> BaseException:
-    """Drop the first line of its traceback: the step's own."""
+    """Drop the first lines of its traceback, those of this file: they tell nothing, and keep the coroutine alive."""
     traceback = failure.__traceback__
-    if traceback is not None:
-        failure.__traceback__ = traceback.tb_next
+    while traceback is not None and traceback.tb_frame.f_globals is _here_globals:
+        traceback = traceback.tb_next
+    failure.__traceback__ = traceback
     return failure
+
+
+_here_globals = globals()
 
 
 def _stopped(stop: StopIteration) -> RuntimeError:
@@ -616,4 +620,6 @@ class DeferredCoroutine(Coroutine, Deferred[T]):
     def _handle_failure(self, failure: BaseException) -> bool:
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):
             escape(failure)
+        else:
+            unread.note(self, failure)
         return False

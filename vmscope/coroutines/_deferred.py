@@ -5,10 +5,14 @@ Counterpart: kotlinx.coroutines.Deferred and CompletableDeferred.
 
 from __future__ import annotations
 
+import atexit
+import os
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
+from weakref import WeakSet
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
+from .._primitives import report_uncaught
 from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
 from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
 
@@ -18,6 +22,59 @@ T_co = TypeVar("T_co", covariant=True)
 _UNSET: Any = object()
 
 
+class _Unread:
+    """Kept by a deferred that failed, until somebody reads the failure; goes with it, and then tells."""
+
+    __slots__ = ("__weakref__", "_failure", "_name")
+
+    def __init__(self, name: str, failure: BaseException) -> None:
+        self._name = name
+        self._failure: BaseException | None = failure
+
+    def take(self) -> None:
+        """It was read, or is told now: once."""
+        self._failure = None
+
+    def tell(self) -> None:
+        """Report the failure, unless it was read."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            failure.add_note(f"of {self._name}, whose failure nobody awaited")
+            report_uncaught(failure)
+
+    __del__ = tell
+
+
+class UnreadFailures:
+    """Failures of deferreds that nobody has read and no parent has taken, told of when the deferred goes, if asked for.
+
+    Attributes:
+        watched: Whether they are; from the start where the environment has VMSCOPE_DEBUG.
+    """
+
+    def __init__(self) -> None:
+        self.watched = os.environ.get("VMSCOPE_DEBUG", "0") not in ("", "0")
+        self._kept: WeakSet[_Unread] = WeakSet()  # for the end of the process
+
+    def note(self, job: Any, failure: BaseException) -> None:
+        """`job` failed, and nobody but who awaits it will hear."""
+        if self.watched:
+            if not self._kept:
+                atexit.register(self._tell_all)
+            job._pending = kept = _Unread(repr(job), failure)  # a slot that is free once the children have ended
+            self._kept.add(kept)
+
+    def read(self, job: Any) -> None:
+        """Somebody was given the outcome of `job`."""
+        if isinstance(job._pending, _Unread):
+            job._pending.take()
+
+    def _tell_all(self) -> None:
+        for kept in list(self._kept):
+            kept.tell()
+
+
+unread = UnreadFailures()
 class Deferred(Job, Generic[T_co]):
     """A job with a result, made by `async_`: `await_()` gives it.
 
@@ -61,6 +118,8 @@ class Deferred(Job, Generic[T_co]):
         """
         if self._state < COMPLETED:
             raise IllegalStateError(f"This job has not completed yet: {self!r}")
+        if self._cause is not None:
+            unread.read(self)
         return self._cause
 
 
@@ -162,6 +221,7 @@ def awaited_error(job: Deferred[Any], frame: Job) -> BaseException:
     """What awaiting `job`, which failed or was cancelled, raises for a caller whose job is `frame`."""
     cause = job._cause
     assert cause is not None
+    unread.read(job)
     if not isinstance(cause, CancellationException):
         return cause.with_traceback(job._value)
     if not frame.is_active:

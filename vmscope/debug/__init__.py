@@ -8,6 +8,7 @@ from ._tree import (
     dump_scope,
     job_tree,
     live_coroutines,
+    report_unread_failures,
     suspension_stack,
 )
 
@@ -19,5 +20,6 @@ __all__ = (
     "dump_scope",
     "job_tree",
     "live_coroutines",
+    "report_unread_failures",
     "suspension_stack",
 )

@@ -17,6 +17,7 @@ from types import CodeType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..coroutines._coroutine import Coroutine
+from ..coroutines._deferred import unread
 from ..coroutines._frame import ScopeCoroutine
 from ..coroutines._job import COMPLETED, NEW, Job
 from ..coroutines._scope import CoroutineScope
@@ -192,6 +193,16 @@ def live_coroutines() -> list[CoroutineInfo]:
     """Return every coroutine of the process that has not ended. Slow: it asks the garbage collector. Threads: any."""
     found = (coroutine_info(thing) for thing in gc.get_objects() if isinstance(thing, Coroutine))
     return [info for info in found if info is not None]
+
+
+def report_unread_failures(on: bool = True) -> None:
+    """Have the failure of a Deferred that nobody awaited reported to `threading.excepthook` when the Deferred goes.
+
+    For failures that no parent takes: of a root `async_`, or one under a supervisor. At the latest at the end of the
+    process. The environment variable VMSCOPE_DEBUG=1 switches it on from the start; `on=False` switches it off.
+    Threads: any.
+    """
+    unread.watched = on
 
 
 def dump_coroutines(file: TextIO | None = None) -> None:

@@ -106,7 +106,7 @@ class Dashboard(ViewModel):
     def __init__(self, repository: Repository, screen: Screen, timeline: Timeline) -> None:
         super().__init__()
         self.rows: dict[str, list[Row]] = {}
-        self.failures: list[tuple[str, BaseException]] = []
+        self.handled: list[tuple[str, BaseException]] = []
         self._repository = repository
         self._screen = screen
         self._timeline = timeline
@@ -161,7 +161,7 @@ class Dashboard(ViewModel):
 
     def _failed(self, context: CoroutineContext, failure: BaseException) -> None:
         name = context[CoroutineName]
-        self.failures.append((name.name if name else "?", failure))
+        self.handled.append((name.name if name else "?", failure))
         self._timeline.note(f"handler: {type(failure).__name__}: {failure}", "bad", context)
 
 

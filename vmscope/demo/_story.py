@@ -98,7 +98,7 @@ async def _play(service: Service, timeline: Timeline) -> tuple[str, Table, Evide
         begun_at_once=begun,
         filled=filled,
         in_database={"users": service.rows_in("users"), "messages": service.rows_in("messages")},
-        failures=dashboard.failures,
+        failures=dashboard.handled,
         wrong_threads=screen.wrong_threads,
         loading=len(loading),
         active_before=active,

@@ -268,7 +268,6 @@ def receive_into(channel: ReceiveChannel[Any], emit: Emit) -> Generator[Any, Any
     Raises:
         BaseException: What the channel was closed with.
     """
-    needed("a flow")._frame.ensure_active()
     while True:
         element = yield from channel._next()
         if element is CLOSED:

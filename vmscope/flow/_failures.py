@@ -126,7 +126,7 @@ def caught(run: Run, block: Callable[..., object]) -> Run:
 
     def start(emit: Emit) -> Generator[Any, Any, None]:
         collector: FlowCollector[Any] = FlowCollector(emit)
-        failure = yield from _failure_above(run, collector._checked)
+        failure = yield from _failure_above(run, emit)
         if failure is not None:
             yield from run_now(block(collector, failure) if wants else block(failure))
 
@@ -141,7 +141,7 @@ def retried_when(run: Run, predicate: Callable[..., Any]) -> Run:
         collector: FlowCollector[Any] = FlowCollector(emit)
         attempt = 0
         while True:
-            failure = yield from _failure_above(run, collector._checked)
+            failure = yield from _failure_above(run, emit)
             if failure is None:
                 return
             answer = predicate(collector, failure, attempt) if wants else predicate(failure, attempt)

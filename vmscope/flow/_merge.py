@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CancellationException
 from ..coroutines._context import CoroutineContext, EmptyCoroutineContext
 from ..coroutines._coroutine import DeferredCoroutine, StandaloneCoroutine, needed
-from ..coroutines._frame import ScopeCoroutine, in_frame, new_frame
+from ..coroutines._frame import ScopeCoroutine, in_frame, make_frame, new_frame
 from ..coroutines._job import Job, cancel_tree
 from ..coroutines._scope import CoroutineStart, launch_in
 from ..coroutines._suspend import suspend
@@ -37,7 +37,7 @@ class ChildCancelled(CancellationException):
         super().__init__("Child of the scoped flow was cancelled")
 
 
-class FlowScope(ScopeCoroutine):
+class FlowCoroutine(ScopeCoroutine):
     """The block of an operator that runs several coroutines: one that ends cancelled ends them all.
 
     Kotlin: FlowCoroutine.
@@ -51,7 +51,7 @@ class FlowScope(ScopeCoroutine):
 
 def scoped(block: Callable[..., Generator[Any, Any, Any]], *args: Any) -> Generator[Any, Any, Any]:
     """Run `block` in a scope of its own."""
-    return in_frame(new_frame(FlowScope, needed("collect")), block, args)
+    return in_frame(new_frame(FlowCoroutine, needed("collect")), block, args)
 
 
 def launch_here(block: Callable[..., object], *args: Any) -> Job:
@@ -132,7 +132,8 @@ class LatestRun(_AroundRun):
 
     def send_all(self, producer: ProducerScope[Any]) -> Generator[Any, Any, None]:
         run, block = self._given
-        yield from scoped(self._latest, run, block, sends_to(producer.channel))
+        scope = new_frame(ScopeCoroutine, needed("collect"))  # a block that ends cancelled ends alone
+        yield from in_frame(scope, self._latest, (run, block, sends_to(producer.channel)))
 
     def _latest(self, run: Run, block: Any, emit: Emit) -> Generator[Any, Any, None]:
         previous: Job | None = None
@@ -335,7 +336,8 @@ def zipped(first: Run, second: Run, function: Callable[[Any, Any], Any]) -> Run:
         coroutine = needed("collect")
         outer = coroutine._frame
         other = produce_into(None, lambda producer: second(sends_to(producer.channel)))
-        frame = new_frame(ScopeCoroutine, coroutine)
+        # A job of its own, nobody's child: the first flow ends when the other has, which a cancellation ends as well.
+        frame = make_frame(ScopeCoroutine, None, outer._env)
         abort = FlowAborted(frame)
         other.invoke_on_close(lambda _: frame.cancel(abort) if frame.is_active else None)
 
@@ -353,11 +355,13 @@ def zipped(first: Run, second: Run, function: Callable[[Any, Any], Any]) -> Run:
                 coroutine._frame = inner
 
         try:
-            yield from in_frame(frame, first, (each,))
+            coroutine._frame = frame
+            yield from first(each)
         except FlowAborted as aborted:
             if aborted.owner is not frame:
                 raise
         finally:
+            coroutine._frame = outer
             other.cancel()
 
     return start

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ..coroutines._job import CompletableJob
     from ..coroutines._suspend import Suspending
+    from ..flow._events import EventFlow
 
 #: What is told of failures: a function of (context, exception), or a CoroutineExceptionHandler.
 ExceptionHandler: TypeAlias = "Callable[[CoroutineContext, BaseException], object] | CoroutineExceptionHandler"
@@ -80,17 +81,42 @@ class HandlerSlot:
 class _Inside:
     """What the library keeps for a ViewModel: one object, so that a subclass shares one name with it and no more."""
 
-    __slots__ = ("cleared", "ended", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
+    __slots__ = ("cleared", "ended", "failures", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.cleared = False
+        self.failures: EventFlow[BaseException] | None = None
         self.ended: CompletableJob | None = None  # from the clear on: complete when nothing goes on any more
         self.scope: CoroutineScope | None = None
         self.own = True
         self.keyed: dict[str, Any] = {}
         self.unkeyed: dict[object, Any] = {}  # by what makes it the same one again
         self.handlers: HandlerSlot | None = None
+
+
+class _Failures:
+    """`ViewModel.failures`. Not a property, so that a subclass may have an attribute of that name for itself."""
+
+    def __get__(self, view_model: ViewModel | None, owner: type) -> EventFlow[BaseException]:
+        """The failures of the scope as a flow, kept while nobody collects: each one goes to one collector, once.
+
+        Made at the first look. From then on a failure that nothing else takes is sent here, and to a handler, if there
+        is one; without one it is not reported elsewhere. A cancellation is never sent. An injected scope with a handler
+        of its own does not send.
+        """
+        if view_model is None:
+            raise AttributeError("failures belong to a ViewModel, not to its class")
+        inside = _inside(view_model)
+        flow = inside.failures
+        if flow is None:
+            from ..flow._events import EventFlow  # here: most programs collect no failures, and import no flows
+
+            with inside.lock:
+                flow = inside.failures
+                if flow is None:
+                    flow = inside.failures = EventFlow()
+        return flow
 
 
 class ViewModel:
@@ -115,6 +141,8 @@ class ViewModel:
             `threading.excepthook`. A cancellation is never a failure. An injected scope has the handler of its own
             context instead.
         default_exception_handler: The same for all ViewModels: `ViewModel.default_exception_handler = report`.
+        failures: The failures of the scope as an EventFlow, kept while nobody collects. Made at the first look; from then
+            on a failure that nothing else takes is sent here and to the handler, if there is one.
         cleanup_timeout: How many seconds `on_cleared_async` may take; `math.inf` for as long as it likes.
 
     Threads: any, for everything here; `clear()` closes on the calling thread.
@@ -123,6 +151,7 @@ class ViewModel:
 
     exception_handler: ExceptionHandler | None = None
     default_exception_handler: ClassVar[ExceptionHandler | None] = None
+    failures = _Failures()
     cleanup_timeout: float = 5.0
 
     def __init__(self, scope: CoroutineScope | None = None, *closeables: Closeable, own: bool = True) -> None:
@@ -368,8 +397,13 @@ class _LateHandler(CoroutineExceptionHandler):
     def handle_exception(self, context: CoroutineContext, exception: BaseException) -> None:
         """Tell the handler of the moment."""
         handler = self._find()
+        view_model = self._view_model
+        flow = None if view_model is None else _inside(view_model).failures
+        if flow is not None:
+            flow.send(exception)
         if handler is None:
-            report_globally(context, exception)
+            if flow is None:
+                report_globally(context, exception)
         elif isinstance(handler, CoroutineExceptionHandler):
             handler.handle_exception(context, exception)
         else:
