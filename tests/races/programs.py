@@ -838,8 +838,7 @@ def two_tasks_on_a_pool():
 
     yield put, put
     assert log.count("out") == 2
-    assert pool._queued == 0
-    assert pool._waiting == pool._count
+    assert pool.is_at_rest()
 
 
 def a_task_comes_as_the_last_thread_goes():
@@ -854,8 +853,7 @@ def a_task_comes_as_the_last_thread_goes():
 
     yield put, put_too
     assert log.count("out") == 3
-    assert pool._queued == 0
-    assert pool._waiting == pool._count
+    assert pool.is_at_rest()
 
 
 def a_task_comes_as_the_pool_is_shut():

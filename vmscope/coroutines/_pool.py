@@ -8,8 +8,8 @@ Invariants
     I2  `_queued` tasks wait for `_waiting` threads (those about to start count as waiting). A thread that has taken a
         task takes itself and the task off both counts together: however late it does, no task is left without a thread.
 Locks
-    `_lock` guards `_queued`, `_waiting`, `_count`, `_threads`, `_shut`. A leaf; reentrant, because a finalizer may put
-    a task.
+    `_lock` of a crew guards its `_queued`, `_waiting`, `_count`, `_threads`, `_shut`. A leaf; reentrant, because a
+    finalizer may put a task.
 Counterpart: kotlinx.coroutines.scheduling.CoroutineScheduler, without its stealing.
 """
 
@@ -36,13 +36,10 @@ KEEP_ALIVE = 30.0
 EXIT_GRACE = 2.0
 
 
-class Pool(CoroutineDispatcher):
-    """Threads on demand, as many as there are tasks at once.
+class _Crew:
+    """The threads of a pool, their tasks and their counts: one thing, so that a thread counts itself where it belongs.
 
-    Args:
-        name: Threads are called `name-1`, `name-2`..., a single one `name`.
-        most: Never more threads than this; None for no bound of its own.
-        keep_alive: Seconds that a thread without work stays; None for ever.
+    After a fork, or in an exploration, the pool gets another crew; the threads of the old one never touch it.
     """
 
     __slots__ = (
@@ -50,13 +47,10 @@ class Pool(CoroutineDispatcher):
         "_waiting",
     )  # fmt: skip
 
-    def __init__(self, name: str, most: int | None = None, keep_alive: float | None = KEEP_ALIVE) -> None:
+    def __init__(self, name: str, most: int | None, keep_alive: float | None) -> None:
         self._name = name
         self._most = most
         self._keep_alive = keep_alive
-        self._reset()
-
-    def _reset(self) -> None:
         self._lock = RLock()
         self._tasks: SimpleQueue[Runnable | None] = SimpleQueue()
         self._threads: dict[int, Thread] = {}
@@ -84,12 +78,6 @@ class Pool(CoroutineDispatcher):
             self._made += 1
             name = self._name if self._most == 1 else f"{self._name}-{self._made}"
         self._add_thread(name)
-
-    def _needs_dispatch(self, coroutine: Any) -> bool:
-        return True
-
-    def _dispatch(self, coroutine: Any) -> None:
-        self.dispatch(EmptyCoroutineContext, coroutine)
 
     def _add_thread(self, name: str) -> None:
         try:
@@ -170,6 +158,55 @@ class Pool(CoroutineDispatcher):
 
     def __repr__(self) -> str:
         return f"<Pool {self._name!r}, {len(self._threads)} threads>"
+
+
+class Pool(CoroutineDispatcher):
+    """Threads on demand, as many as there are tasks at once.
+
+    Args:
+        name: Threads are called `name-1`, `name-2`..., a single one `name`.
+        most: Never more threads than this; None for no bound of its own.
+        keep_alive: Seconds that a thread without work stays; None for ever.
+    """
+
+    __slots__ = ("_crew", "_made_with")
+
+    def __init__(self, name: str, most: int | None = None, keep_alive: float | None = KEEP_ALIVE) -> None:
+        self._made_with = (name, most, keep_alive)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._crew = _Crew(*self._made_with)
+
+    def dispatch(self, context: CoroutineContext, block: Runnable) -> None:
+        """Have a thread run `block`.
+
+        Raises:
+            RejectedExecutionError: The pool was shut.
+        """
+        self._crew.dispatch(context, block)
+
+    def _needs_dispatch(self, coroutine: Any) -> bool:
+        return True
+
+    def _dispatch(self, coroutine: Any) -> None:
+        self._crew.dispatch(EmptyCoroutineContext, coroutine)
+
+    def shut(self) -> None:
+        """Refuse further tasks; what is queued is still run. Does not wait."""
+        self._crew.shut()
+
+    def join(self, seconds: float | None) -> list[Thread]:
+        """Wait for the threads of a pool that was shut; return those that still run."""
+        return self._crew.join(seconds)
+
+    def is_at_rest(self) -> bool:
+        """Whether no task is queued and no thread runs one."""
+        crew = self._crew
+        return not crew._queued and crew._waiting == crew._count
+
+    def __repr__(self) -> str:
+        return repr(self._crew)
 
 
 def _run(task: Runnable) -> None:

@@ -14,7 +14,7 @@ Invariants
     I3  an emitter that is cancelled takes its value out, unless it had been moved up; nobody misses a later one by it.
 Locks
     `_lock` guards everything. Nobody's code runs under it; whom a move lets go on is resumed after it.
-Counterpart: kotlinx.coroutines.flow.SharedFlowImpl, whose queue of emitters has holes (issue 4681 there).
+Counterpart: kotlinx.coroutines.flow.SharedFlowImpl, whose queue of emitters has holes, and loses by them.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ class _Driving:
     def _can_skip(self) -> bool:
         """With a great many jobs a look is made once in so many jumps, unless the threads of the pool are at work."""
         jobs, jumps, flew = self._scheduler._looked
-        if jobs <= _FEW or flew or jumps * 4 >= jobs or pool._queued or pool._waiting < pool._count:
+        if jobs <= _FEW or flew or jumps * 4 >= jobs or not pool.is_at_rest():
             return False
         self._scheduler._looked = (jobs, jumps + 1, False)
         return True
