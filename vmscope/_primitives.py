@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import threading
 from _thread import get_ident
-from os import register_at_fork as _register_at_fork
+from os import environ, register_at_fork as _register_at_fork
 from queue import Empty, SimpleQueue
 from threading import (
     Event,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "FREE_THREADED", "LONGEST_WAIT", "Empty", "Event", "Lock", "RLock", "SimpleQueue", "Thread", "ThreadLocal",
+    "DEBUG", "FREE_THREADED", "LONGEST_WAIT", "Empty", "Event", "Lock", "RLock", "SimpleQueue", "Thread", "ThreadLocal",
     "after_fork", "current_thread", "get_ident", "live_threads", "main_thread", "report_uncaught", "snapshot",
     "start_thread",
 ]  # fmt: skip
@@ -42,6 +42,9 @@ __all__ = [
 T = TypeVar("T")
 #: True where threads run without the GIL. (`sys._is_gil_enabled` is there from 3.13 on.)
 FREE_THREADED: bool = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+#: The environment asks for warnings of what is allowed and nearly always a slip: VMSCOPE_DEBUG=1. Looked at once.
+DEBUG: bool = environ.get("VMSCOPE_DEBUG", "0") not in ("", "0")
 
 #: No wait of the operating system is asked for more seconds than this: get(timeout=1e10) raises OverflowError.
 LONGEST_WAIT = 86_400.0

@@ -31,7 +31,7 @@ from .._errors import (
     RejectedExecutionError,
     VmScopeWarning,
 )
-from .._primitives import RLock, report_uncaught
+from .._primitives import DEBUG, RLock, report_uncaught
 from ..looper._looper import Looper
 from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, ThreadContextElement, join_for
 from ._deferred import Deferred, unread
@@ -445,6 +445,8 @@ class Coroutine(Job):
                     return
         elif isinstance(error, CancellationException):
             error.__traceback__ = None  # one object is thrown in many places: it must pin no frames
+            if DEBUG and self._state == ACTIVE:
+                _warn(f"{self!r} ends cancelled by {error!r}, which its body raised though nobody had cancelled it")
         if self._end_body(value, error) is None:
             raise IllegalStateError(f"{self!r} ended twice")
 
@@ -623,3 +625,16 @@ class DeferredCoroutine(Coroutine, Deferred[T]):
         else:
             unread.note(self, failure)
         return False
+
+
+def _warn(message: str) -> None:
+    warn(message, VmScopeWarning, stacklevel=3)
+
+
+def _collected(coroutine: Coroutine) -> None:
+    if coroutine._state < COMPLETED and coroutine._generator is not None:
+        _warn(f"{coroutine!r} was collected while it waited: nobody could resume it any more. Its `finally` has run")
+
+
+if DEBUG:  # otherwise no coroutine pays for a finalizer
+    Coroutine.__del__ = _collected  # type: ignore[attr-defined]

@@ -6,13 +6,12 @@ Counterpart: kotlinx.coroutines.Deferred and CompletableDeferred.
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
-from .._primitives import report_uncaught
+from .._primitives import DEBUG, report_uncaught
 from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
 from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
 
@@ -53,7 +52,7 @@ class UnreadFailures:
     """
 
     def __init__(self) -> None:
-        self.watched = os.environ.get("VMSCOPE_DEBUG", "0") not in ("", "0")
+        self.watched = DEBUG
         self._kept: WeakSet[_Unread] = WeakSet()  # for the end of the process
 
     def note(self, job: Any, failure: BaseException) -> None:

@@ -31,15 +31,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from warnings import warn
 
 from .._errors import (
     CancellationException,
     CompletionHandlerError,
     IllegalStateError,
     TimeoutCancellationException,
+    VmScopeWarning,
     add_suppressed,
 )
-from .._primitives import RLock, ThreadLocal, report_uncaught
+from .._primitives import DEBUG, RLock, ThreadLocal, report_uncaught
 from ._context import ContextElement, CoroutineContext
 from ._suspend import SUSPENDED, Continuation, call
 
@@ -382,7 +384,19 @@ class Job(ContextElement):
             assert error is not None
             _cascade(self, error, False)
             return complete_tree(self)
+        if DEBUG and state < SEALED:
+            self._warn_of_unstarted()
         return _announce_end(self, state, nodes)
+
+    def _warn_of_unstarted(self) -> None:
+        for child in self.children:
+            if child._state == NEW:
+                warn(
+                    f"{self!r} waits for its lazy child {child!r}, which nobody has started: it waits for ever unless "
+                    "start(), join() or await_() is called",
+                    VmScopeWarning,
+                    stacklevel=4,
+                )
 
     def _end_locked(self) -> tuple[int, list[Node]]:
         """Wait for the next child, or seal the end. Says which: the new state, and who is to be told."""
