@@ -11,6 +11,14 @@ from vmscope import CoroutineScope, Dispatchers, Job, await_cancellation
 from vmscope.testing import HangError, coroutines_timeout
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_as_python_has_it():
+    """A shell that starts a job in the background has it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_blocking_call_is_interrupted_with_a_dump(capsys):
     scope = CoroutineScope(Job() + Dispatchers.Unconfined)
     scope.launch(await_cancellation, name="stuck")
