@@ -620,8 +620,8 @@ def test_a_body_that_swallows_every_cancellation_is_closed_with_a_warning(main: 
 
     job = scope.launch(stubborn)
     main.run_current()
+    job.cancel()
     with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
-        job.cancel()
         main.run_current()
 
     assert job.is_completed

@@ -439,8 +439,8 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
     looper = Looper.my_looper()
     if looper is not None and looper.is_running and shared is None:
         warn(
-            f"run_blocking in a message of {looper!r}: its thread runs nothing else until this returns, and never does if "
-            "the block waits for it; launch a coroutine instead",
+            f"run_blocking in a message of {looper!r}: its thread runs nothing else until this returns, and never does "
+            "if the block waits for it; launch a coroutine instead",
             VmScopeWarning,
             stacklevel=2,
         )

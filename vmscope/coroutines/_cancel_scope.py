@@ -1,7 +1,7 @@
 """CancelScope: a block, not a coroutine, that can be cancelled from anywhere; deadlines as values.
 
-The block is a frame of its coroutine, so a cancellation reaches what it waits for, and nothing else. It is no parent: what
-is launched inside belongs to the coroutine or scope block around it, because a `with` block cannot wait for children.
+The block is a frame of its coroutine, so a cancellation reaches what it waits for, and nothing else. It is no parent:
+what is launched inside belongs to the coroutine or scope block around it, for a `with` block cannot wait for children.
 
 Locks: `deadline` and `_timer` are set under the lock of the tree.
 Counterpart: trio.CancelScope; Kotlin has none.

@@ -1,8 +1,8 @@
 """The loop that starts and resumes in place, one for each thread.
 
-A start or a resume that needs no dispatch runs where it is asked for. While one runs so, further ones of the same thread
-wait in a FIFO that the first one empties before it returns; Unconfined and every immediate dispatcher share it. So the
-order is the reference's, and the stack does not grow however long the chain.
+A start or a resume that needs no dispatch runs where it is asked for. While one runs so, further ones of the same
+thread wait in a FIFO that the first one empties before it returns; Unconfined and every immediate dispatcher share it.
+So the order is the reference's, and the stack does not grow however long the chain.
 
 Locks: none; each thread looks at its own.
 Counterpart: kotlinx.coroutines.EventLoop, ThreadLocalEventLoop.

@@ -198,9 +198,9 @@ class _Child:
     __slots__ = ("holders", "key", "store")
 
     def __init__(self, key: Hashable, store: ViewModelStore) -> None:
-        self.holders = 0
-        self.key = key
-        self.store = store
+        self.holders: int = 0
+        self.key: Hashable = key
+        self.store: ViewModelStore = store
 
 
 class _Children:

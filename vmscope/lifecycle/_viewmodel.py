@@ -141,8 +141,8 @@ class ViewModel:
             `threading.excepthook`. A cancellation is never a failure. An injected scope has the handler of its own
             context instead.
         default_exception_handler: The same for all ViewModels: `ViewModel.default_exception_handler = report`.
-        failures: The failures of the scope as an EventFlow, kept while nobody collects. Made at the first look; from then
-            on a failure that nothing else takes is sent here and to the handler, if there is one.
+        failures: The failures of the scope as an EventFlow, kept while nobody collects. Made at the first look; from
+            then on a failure that nothing else takes is sent here and to the handler, if there is one.
         cleanup_timeout: How many seconds `on_cleared_async` may take; `math.inf` for as long as it likes.
 
     Threads: any, for everything here; `clear()` closes on the calling thread.
@@ -151,7 +151,7 @@ class ViewModel:
 
     exception_handler: ExceptionHandler | None = None
     default_exception_handler: ClassVar[ExceptionHandler | None] = None
-    failures = _Failures()
+    failures: _Failures = _Failures()
     cleanup_timeout: float = 5.0
 
     def __init__(self, scope: CoroutineScope | None = None, *closeables: Closeable, own: bool = True) -> None:

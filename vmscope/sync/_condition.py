@@ -35,7 +35,7 @@ class Condition(Held):
     def __init__(self, mutex: Mutex | None = None) -> None:
         if mutex is not None and not isinstance(mutex, Mutex):
             raise TypeError(f"Condition takes a Mutex of vmscope.sync, got {mutex!r}")
-        self.mutex = Mutex() if mutex is None else mutex
+        self.mutex: Mutex = Mutex() if mutex is None else mutex
         self._lock = RLock()
         self._line = Line()
 

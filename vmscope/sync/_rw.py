@@ -55,8 +55,8 @@ class ReadWriteMutex:
         self._line = Line()
         self._readers = 0
         self._writing = False
-        self.read = ReadWriteSide(self, writes=False)
-        self.write = ReadWriteSide(self, writes=True)
+        self.read: ReadWriteSide = ReadWriteSide(self, writes=False)
+        self.write: ReadWriteSide = ReadWriteSide(self, writes=True)
 
     def statistics(self) -> ReadWriteStatistics:
         """Return who is in and how many wait. Looking changes nothing."""

@@ -63,11 +63,11 @@ class TestRun:
     __slots__ = ("__weakref__", "answered", "failures", "name", "over", "thread")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
         self.failures: list[BaseException] = []
-        self.over = False
-        self.answered = False
-        self.thread = get_ident()
+        self.over: bool = False
+        self.answered: bool = False
+        self.thread: int = get_ident()
 
 
 class Launch:

@@ -36,8 +36,8 @@ class TestDispatcher(CoroutineDispatcher):
     def __init__(self, scheduler: TestScheduler | None = None, name: str | None = None) -> None:
         if scheduler is not None and not isinstance(scheduler, TestScheduler):
             raise TypeError(f"{type(self).__name__} takes a TestScheduler, got {scheduler!r}")
-        self.scheduler = scheduler or main_scheduler() or TestScheduler()
-        self.name = name
+        self.scheduler: TestScheduler = scheduler or main_scheduler() or TestScheduler()
+        self.name: str | None = name
 
     def dispatch(self, context: CoroutineContext, block: Runnable) -> None:
         """Queue `block` for the present instant."""

@@ -145,7 +145,7 @@ class ScheduleError(AssertionError):
             *steps,
         ]
         super().__init__("\n    ".join(lines))
-        self.kind = fault.kind
+        self.kind: str = fault.kind
         self.token = token
         self.steps = steps
         self.schedules = schedules
@@ -167,7 +167,7 @@ class Exploration:
         self.by_preemptions: list[int] = []
         self.random = 0
         self.points = 0
-        self.seconds = 0.0
+        self.seconds: float = 0.0
 
     def __repr__(self) -> str:
         bounded = " + ".join(map(str, self.by_preemptions)) + (", all" if self.complete else ", not all")

@@ -204,7 +204,7 @@ class main_dispatcher:  # noqa: N801  (used as a function)
             self._run = TestRun(self._name or test_name("with main_dispatcher()"))
             enter(self._run)
             self._known = set(self._scheduler_known())
-            self.view_models = ViewModelGuard(self._run, main_scheduler(), self._patience)
+            self.view_models: ViewModelGuard = ViewModelGuard(self._run, main_scheduler(), self._patience)
             self.view_models.open()
         except BaseException:
             reset_main()

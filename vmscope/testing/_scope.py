@@ -139,7 +139,7 @@ class TestScope(CoroutineScope):
         body._init_coroutine(context.get(Job), Env(inherited), ACTIVE, None, ())
         self._body = body
         self._hold(inherited + body)
-        self.background_scope = CoroutineScope(inherited + BACKGROUND + _BackgroundJob())
+        self.background_scope: CoroutineScope = CoroutineScope(inherited + BACKGROUND + _BackgroundJob())
         self._entered: TestRun | None = None
         for job in (body, self.background_scope._job):
             assert job is not None
