@@ -964,7 +964,8 @@ def own_garbage() -> list[str]:
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
         gc.collect()
-        return sorted({type(thing).__qualname__ for thing in gc.garbage if type(thing).__module__.startswith("vmscope")})
+        kinds = {type(thing) for thing in gc.garbage}
+        return sorted(kind.__qualname__ for kind in kinds if kind.__module__.startswith("vmscope"))
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
