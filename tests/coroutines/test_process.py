@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import sysconfig
 import textwrap
 
 import pytest
@@ -90,13 +91,25 @@ def test_a_launch_while_the_interpreter_goes_down_neither_hangs_nor_prints() -> 
     code, out, err = run("""
         import atexit
         atexit.register(lambda: GlobalScope.launch(int, context=Dispatchers.IO))
+        def again():
+            GlobalScope.launch(with_context, Dispatchers.IO, int)
+        threading._register_atexit(again)
+    """)
+
+    assert (code, out, err) == (0, "", "")
+
+
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="a free-threaded interpreter empties every module before it lets go of the program's last objects",
+)
+def test_a_launch_by_one_of_the_last_objects_of_the_program_neither_hangs_nor_prints() -> None:
+    """F12"""
+    code, out, err = run("""
         class Late:
             def __del__(self, launch=GlobalScope.launch, delay=delay):  # the module's globals may be gone by then
                 launch(delay, 1)
         late = Late()
-        def again():
-            GlobalScope.launch(with_context, Dispatchers.IO, int)
-        threading._register_atexit(again)
     """)
 
     assert (code, out, err) == (0, "", "")
