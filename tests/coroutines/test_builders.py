@@ -13,7 +13,6 @@ from vmscope import (
     CancellationException,
     CompletableDeferred,
     CoroutineDispatcher,
-    CoroutineExceptionHandler,
     CoroutineScope,
     CoroutineStart,
     Deferred,
@@ -24,7 +23,6 @@ from vmscope import (
     HandlerThread,
     IllegalStateError,
     Job,
-    SupervisorJob,
     VmScopeWarning,
     as_dispatcher,
     async_,
@@ -51,19 +49,6 @@ OnMain = Callable[..., Any]
 
 def fail(error: BaseException) -> None:
     raise error
-
-
-@pytest.fixture
-def seen() -> list[BaseException]:
-    """What the handler of `scope` was told."""
-    return []
-
-
-@pytest.fixture
-def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
-    """Children fail alone, on Main, into `seen`."""
-    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
-    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
 
 
 # ---- B1: launch

@@ -13,12 +13,10 @@ from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
     CompletableDeferred,
-    CoroutineExceptionHandler,
     CoroutineScope,
     Dispatchers,
     Job,
     NonCancellable,
-    SupervisorJob,
     VmScopeWarning,
     await_all,
     await_cancellation,
@@ -45,19 +43,6 @@ from vmscope import (
 )
 
 OnMain = Callable[..., Any]
-
-
-@pytest.fixture
-def seen() -> list[BaseException]:
-    """What the handler of `scope` was told."""
-    return []
-
-
-@pytest.fixture
-def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
-    """Children fail alone, on Main, into `seen`."""
-    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
-    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
 
 
 # ---- X1, X2, X3: where it is seen

@@ -47,19 +47,6 @@ from vmscope.coroutines import _main, _pool, _timer
 OnMain = Callable[..., Any]
 
 
-@pytest.fixture
-def seen() -> list[BaseException]:
-    """What the handler of `scope` was told."""
-    return []
-
-
-@pytest.fixture
-def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
-    """Children fail alone, on Main, into `seen`."""
-    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
-    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
-
-
 class QueueDispatcher(CoroutineDispatcher):
     """Runs when it is told to; refuses when it is `closed`, breaks when it is `broken`."""
 

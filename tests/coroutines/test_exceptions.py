@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -60,28 +60,6 @@ def fail_in_finally(error: BaseException) -> Generator[Any, Any, None]:
         yield from await_cancellation()
     finally:
         raise error
-
-
-@pytest.fixture
-def seen() -> list[BaseException]:
-    """What the handler of `scope` was told."""
-    return []
-
-
-@pytest.fixture
-def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
-    """Children fail alone, on Main, into `seen`."""
-    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
-    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
-
-
-@pytest.fixture
-def reported() -> Iterator[list[BaseException]]:
-    """What took the global route."""
-    seen: list[BaseException] = []
-    handle = add_global_exception_handler(lambda _context, error: seen.append(error))
-    yield seen
-    handle.dispose()
 
 
 # ---- E1, E2: up the tree

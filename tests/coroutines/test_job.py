@@ -9,7 +9,7 @@ import pickle
 import sysconfig
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -29,7 +29,6 @@ from vmscope import (
     Job,
     NonCancellable,
     SupervisorJob,
-    add_global_exception_handler,
     await_cancellation,
     cancel,
     coroutine_scope,
@@ -57,15 +56,6 @@ def scope(main: VMain) -> CoroutineScope:
     return CoroutineScope(
         SupervisorJob() + Dispatchers.Main + CoroutineExceptionHandler(lambda _context, _error: None)
     )
-
-
-@pytest.fixture
-def reported() -> Iterator[list[BaseException]]:
-    """What took the global route."""
-    seen: list[BaseException] = []
-    handle = add_global_exception_handler(lambda _context, error: seen.append(error))
-    yield seen
-    handle.dispose()
 
 
 # ---- J4: the states

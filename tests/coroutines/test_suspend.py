@@ -15,7 +15,6 @@ from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
     CompletionHandlerError,
-    CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
     CoroutineStart,
@@ -23,7 +22,6 @@ from vmscope import (
     IllegalStateError,
     Job,
     NonCancellable,
-    SupervisorJob,
     async_,
     await_cancellation,
     cancel,
@@ -39,19 +37,6 @@ from vmscope import (
 
 OnMain = Callable[..., Any]
 BOTH = pytest.mark.parametrize("suspend_by_hand", [suspend_cancellable_coroutine, suspend_coroutine])
-
-
-@pytest.fixture
-def seen() -> list[BaseException]:
-    """What the handler of `scope` was told."""
-    return []
-
-
-@pytest.fixture
-def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
-    """Children fail alone, on Main, into `seen`."""
-    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
-    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
 
 
 # ---- P1: from callback to suspension

@@ -11,12 +11,10 @@ import pytest
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
-    CoroutineExceptionHandler,
     CoroutineScope,
     Dispatchers,
     Handler,
     NonCancellable,
-    SupervisorJob,
     as_dispatcher,
     await_cancellation,
     cancel,
@@ -34,19 +32,6 @@ from vmscope import (
 )
 
 OnMain = Callable[..., Any]
-
-
-@pytest.fixture
-def seen() -> list[BaseException]:
-    """What the handler of `scope` was told."""
-    return []
-
-
-@pytest.fixture
-def scope(main: VMain, seen: list[BaseException]) -> CoroutineScope:
-    """Children fail alone, on Main, into `seen`."""
-    handler = CoroutineExceptionHandler(lambda _context, error: seen.append(error))
-    return CoroutineScope(SupervisorJob() + Dispatchers.Main + handler)
 
 
 # ---- X9: delay
