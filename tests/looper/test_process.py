@@ -137,6 +137,22 @@ def test_ctrl_c_ends_an_idle_main_loop_in_order():
 
 
 @POSIX
+def test_a_ctrl_c_that_does_not_end_the_wait_of_the_system_is_heard_all_the_same():
+    """As when it strikes just before the wait: here another thread takes the signal, and the main one sleeps on."""
+    code, out, err = run("""
+        looper = Looper.prepare_main()
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # this thread's: the timer's takes it
+        try:
+            Looper.loop()
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+
+    assert (code, out) == (0, "interrupted\n"), err
+
+
+@POSIX
 def test_the_first_ctrl_c_waits_for_the_message_and_the_second_does_not():
     code, out, err = run("""
         looper = Looper.prepare_main()

@@ -79,9 +79,12 @@ _SMALL = 64
 # With descriptors to watch, a busy queue looks at them once in so many items.
 _FD_EVERY = 16
 
-# Before 3.14 a wait on Windows does not see Ctrl-C (gh-125541): there the main thread wakes now and then to look.
-_DEAF = sys.platform == "win32" and sys.version_info < (3, 14)
-_DEAF_WAIT = 0.25
+# A signal whose C handler ran just before the wait of the main thread began, or on another thread, does not end that
+# wait: Python's handler would run at the next wake-up, whenever that is. So the main thread's first wait is short, and
+# each one that nothing ended twice as long: such a signal is late by no more than the sleep so far, and an idle thread
+# wakes 20 times in the first day. Before 3.14 no wait on Windows hears a Ctrl-C (gh-125541): there they stay short.
+_FIRST_WAIT = 0.125
+_WAIT_GROWTH = 1 if sys.platform == "win32" and sys.version_info < (3, 14) else 2
 
 
 class _Barrier:
@@ -508,15 +511,18 @@ class MessageQueue:
         """Sleep till something is due, somebody rings, or the machine's clock reads `until`."""
         self._sleep_until = inf
         self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce
+        longest = _FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
         try:
-            seconds = self._rest()  # S2 then look
-            seconds = min(seconds, until - monotonic()) if until != inf else seconds
-            if seconds > 0:
-                longest = _DEAF_WAIT if _DEAF and current_thread() is main_thread() else LONGEST_WAIT
+            while True:
+                seconds = self._rest()  # S2 then look
+                seconds = min(seconds, until - monotonic()) if until != inf else seconds
+                if seconds <= 0:
+                    break
                 try:
                     self._bell.get(True, min(seconds, longest))  # S4 wait
+                    break
                 except Empty:
-                    pass
+                    longest = min(longest * _WAIT_GROWTH, LONGEST_WAIT)
         finally:
             self._asleep = _AWAKE
         if self._fds is not None:
