@@ -15,6 +15,7 @@ from vmscope import (
     CoroutineScope,
     Dispatchers,
     IllegalStateError,
+    Job,
     SupervisorJob,
     await_cancellation,
     coroutine_scope,
@@ -234,3 +235,27 @@ def test_a_scope_serves_one_block_and_needs_a_coroutine(main: VMain, scope: Coro
         pass
     with pytest.raises(ValueError, match="nan"):
         CancelScope(deadline=float("nan"))
+
+
+def test_a_deadline_that_another_thread_sets_while_the_block_ends_is_no_cancellation_later(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    class Late(CancelScope):
+        def _arm(self) -> None:
+            if self.deadline == 5:  # the setter has seen the block run; now it ends, and only then the timer is put
+                gate.complete()
+                main.run_current()
+            super()._arm()
+
+    gate, block = Job(), Late()
+
+    def body() -> Body:
+        with block:
+            yield from gate.join()
+
+    scope.launch(body)
+    main.run_current()
+    block.deadline = 5
+    main.drain()
+
+    assert (main.now, block.cancel_called) == (0, False)

@@ -525,6 +525,24 @@ def test_a_handler_that_raises_is_reported_once_and_breaks_nothing(
     assert reported[0].__cause__ is failure
 
 
+def test_handlers_that_nest_too_deep_are_called_also_where_the_outermost_one_raises() -> None:
+    """J10"""
+    jobs = [Job() for _ in range(60)]
+    for job, following in itertools.pairwise(jobs):
+        job.invoke_on_completion(lambda _, following=following: following.complete())
+
+    def first(_cause: object) -> None:
+        jobs[0].complete()
+        raise LookupError("slip")
+
+    outermost = Job()
+    outermost.invoke_on_completion(first)
+    with pytest.raises(CompletionHandlerError):
+        outermost.complete()
+
+    assert [job.is_completed for job in jobs] == [True] * 60
+
+
 def test_a_handler_that_cannot_be_called_is_refused() -> None:
     """J10"""
     with pytest.raises(TypeError, match="42"):

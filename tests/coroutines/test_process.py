@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import subprocess
-import sys
 import sysconfig
-import textwrap
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and fork as POSIX has them")
-
-
-def run(program: str, *, timeout: float = 20) -> tuple[int, str, str]:
-    """Run `program` in a fresh interpreter; its exit code, output and errors."""
-    head = "import os, signal, sys, threading, time\nfrom vmscope import *\n"
-    # a shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that
-    head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    body = head + textwrap.dedent(program)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", body],
-        capture_output=True, text=True, timeout=timeout, env=environment, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
-
+from tests.processes import POSIX, run
 
 # ---- exit (I8, D18, F11, F12)
 

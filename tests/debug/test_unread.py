@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import run
 from tests.virtual_main import VMain
 from vmscope import CoroutineScope, Dispatchers, SupervisorJob
 from vmscope.debug import report_unread_failures
@@ -59,3 +60,28 @@ def test_it_is_silent_unless_asked_for(main: VMain, told: list[BaseException]) -
     gc.collect()
 
     assert told == []
+
+
+def test_failures_left_at_the_end_of_the_process_are_told_once_each() -> None:
+    """E14: also where each was the only one at its time."""
+    code, out, err = run("""
+        import atexit, gc
+        registered = []
+        register, atexit.register = atexit.register, lambda function, *args: registered.append(function)
+        from vmscope.debug import report_unread_failures
+        threading.excepthook = lambda args: print("told", args.exc_value)
+        report_unread_failures()
+        def fail(number):
+            raise ValueError(number)
+        for number in range(3):
+            deferred = GlobalScope.async_(fail, number, context=Dispatchers.Unconfined)
+            deferred.get_completion_exception_or_none()
+            del deferred
+            gc.collect()
+        deferred = GlobalScope.async_(fail, "the last", context=Dispatchers.Unconfined)
+        for function in registered:
+            function()
+        print(len(registered))
+    """)
+
+    assert (code, out, err) == (0, "told the last\n1\n", "")

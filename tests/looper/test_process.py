@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
-import pathlib
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import weakref
 from itertools import count
 
 import pytest
 
+from tests.processes import POSIX, run
 from vmscope.looper import HandlerThread, MessageQueue
 
 from .notes import Note
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and fork as POSIX has them")
-
-
-def run(program: str, *, timeout: float = 20) -> tuple[int, str, str]:
-    """Run `program` in a fresh interpreter; its exit code, output and errors."""
-    head = "import os, signal, sys, threading, time\nfrom vmscope.looper import *\n"
-    # a shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that
-    head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    body = head + textwrap.dedent(program)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", body],
-        capture_output=True, text=True, timeout=timeout, env=environment, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
-
 
 # ---- signals and finalizers
 

@@ -3,7 +3,8 @@
 The block is a frame of its coroutine, so a cancellation reaches what it waits for, and nothing else. It is no parent:
 what is launched inside belongs to the coroutine or scope block around it, for a `with` block cannot wait for children.
 
-Locks: `deadline` and `_timer` are set under the lock of the tree.
+Threads: the coroutine enters and leaves, any thread may cancel and move the deadline, without a lock: of two timers
+    put at once the one in `_timer` counts.
 Counterpart: trio.CancelScope; Kotlin has none.
 """
 
@@ -76,6 +77,8 @@ class CancelScope:
         frame = self._frame
         if frame is not None and not frame.is_completed:
             self._arm()
+            if frame.is_completed:  # meanwhile: `__exit__` may have looked before there was this timer
+                self._disarm()
 
     def cancel(self, message: str | None = None) -> None:
         """Cancel the block; before it begins, it is cancelled at its first suspension. A second call does nothing."""
@@ -109,11 +112,12 @@ class CancelScope:
         frame, coroutine = self._frame, self._coroutine
         assert frame is not None and coroutine is not None
         coroutine._frame = self._outer
-        self._disarm()
         if isinstance(error, GeneratorExit):
             close_frame(frame)
+            self._disarm()
             return False
         frame._end_body(None, error)
+        self._disarm()  # not before: who sets the deadline looks whether the block has ended after he put the timer
         self.cancelled_caught = error is not None and error is self._own
         return self.cancelled_caught
 

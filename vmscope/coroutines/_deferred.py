@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
-from .._primitives import DEBUG, report_uncaught
+from .._primitives import DEBUG, RLock, report_uncaught
 from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
 from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
 
@@ -49,19 +49,25 @@ class UnreadFailures:
 
     Attributes:
         watched: Whether they are; from the start where the environment has VMSCOPE_DEBUG.
+
+    Locks: `_lock`, re-entrant, guards `_kept` and `_registered`; a finalizer may come in between.
     """
 
     def __init__(self) -> None:
         self.watched = DEBUG
+        self._lock = RLock()
         self._kept: WeakSet[_Unread] = WeakSet()  # for the end of the process
+        self._registered = False
 
     def note(self, job: Any, failure: BaseException) -> None:
         """`job` failed, and nobody but who awaits it will hear."""
         if self.watched:
-            if not self._kept:
-                atexit.register(self._tell_all)
             job._pending = kept = _Unread(repr(job), failure)  # a slot that is free once the children have ended
-            self._kept.add(kept)
+            with self._lock:
+                self._kept.add(kept)
+                first, self._registered = not self._registered, True
+            if first:
+                atexit.register(self._tell_all)
 
     def read(self, job: Any) -> None:
         """Somebody was given the outcome of `job`."""
@@ -69,11 +75,15 @@ class UnreadFailures:
             job._pending.take()
 
     def _tell_all(self) -> None:
-        for kept in list(self._kept):
+        with self._lock:
+            left = list(self._kept)
+        for kept in left:
             kept.tell()
 
 
 unread = UnreadFailures()
+
+
 class Deferred(Job, Generic[T_co]):
     """A job with a result, made by `async_`: `await_()` gives it.
 

@@ -510,10 +510,12 @@ def _call_handler(function: Callable[[BaseException | None], object], job: Job, 
     local.depth += 1
     try:
         function(cause)
-        while local.depth == 1 and local.later:
-            _call_late(*local.later.popleft())
-    finally:
-        local.depth -= 1
+    finally:  # also where it raised: nobody else would call the rest
+        try:
+            while local.depth == 1 and local.later:
+                _call_late(*local.later.popleft())
+        finally:
+            local.depth -= 1
 
 
 def _call_late(function: Callable[[BaseException | None], object], job: Job, cause: BaseException | None) -> None:
