@@ -224,9 +224,9 @@ FAULTS = [
     # ---- the message queue
     Fault("look first, announce the sleep second", QUEUE,
           "        self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce\n        try:\n"
-          "            seconds = self._rest()  # S2 then look",
-          "        try:\n            seconds = self._rest()  # S2 then look\n"
-          "            self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce",
+          "            while True:\n                seconds = self._rest()  # S2 then look",
+          "        try:\n            while True:\n                seconds = self._rest()  # S2 then look\n"
+          "                self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce",
           "put_against_falling_asleep"),
     Fault("ring first, put second", QUEUE,
           "        self._inbox.append(item)  # P1 put, then look\n        if self._asleep:  # P2\n            self._ring(item)",

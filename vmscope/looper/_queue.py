@@ -509,9 +509,9 @@ class MessageQueue:
 
     def _sleep(self, until: float = inf) -> None:
         """Sleep till something is due, somebody rings, or the machine's clock reads `until`."""
+        longest = _FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
         self._sleep_until = inf
         self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce
-        longest = _FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
         try:
             while True:
                 seconds = self._rest()  # S2 then look
