@@ -22,6 +22,7 @@ SPELLINGS = {
 }
 
 
+@pytest.mark.usefixtures("standing_timers")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("recorded", RECORDED, ids=[one["id"] for one in RECORDED])
 def test_a_flow_gives_the_trace_of_the_reference(recorded: dict[str, Any], spelling: str) -> None:
