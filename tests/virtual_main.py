@@ -1,12 +1,11 @@
-"""VMain: a main looper for the thread of a test, on a clock that a test moves.
+"""VMain: the shadow main looper of `vmscope.testing`, with what the suite needs beside it.
 
     with VMain() as main:
         ViewModel().view_model_scope.launch(work)
         main.advance(5)
 
-Messages run when the test says so, on the thread of the test, by (when due, order of posting). Time stands still while
-they run and jumps from one to the next. Other threads may post meanwhile; `run_until` waits for them on a bell that
-the queue rings, in real time and within a bound.
+Messages run when the test says so, on the thread of the test, by (when due, order of posting). Other threads may post
+meanwhile; `run_until` waits for them on a bell that the queue rings, in real time and within a bound.
 """
 
 from __future__ import annotations
@@ -20,104 +19,72 @@ from typing import Any
 
 import pytest
 
-from vmscope import Looper
-from vmscope.looper import _looper
+from vmscope import Handler
+from vmscope.testing import ShadowLooper
 
 
-class _Call:
-    """A posted function as the queue wants it."""
-
-    __slots__ = ("function", "removed", "when")
-    asynchronous = False
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        self.function = function
-        self.when = 0.0
-        self.removed = False
-
-    def run(self) -> None:
-        self.function()
-
-    def rejected(self) -> None:
-        pass
-
-
-class VMain:
-    """The main looper of the calling thread, on a virtual clock, from `__enter__` to `__exit__`.
+class VMain(ShadowLooper):
+    """The main looper of the calling thread, on a virtual clock, until `close` or the end of the `with`.
 
     Attributes:
         now: Virtual seconds; starts at 0.
-        looper: The looper; `Looper.get_main()` and `Looper.my_looper()` give it.
         dispatches: How many items of the queue ran, counted as each begins.
     """
 
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__()
         self.dispatches = 0
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.current_thread()
-
-    def __repr__(self) -> str:
-        return f"<VMain at {self.now:g} s, {self.dispatches} ran>"
-
-    # ---- coming and going
+        self._handler = Handler(self.looper)
+        self.looper.attach_host(lambda: self._bell.put(None))
 
     def __enter__(self) -> VMain:
-        self._thread = threading.current_thread()
-        self._main_before = Looper.get_main()
-        self._looper_before = Looper.my_looper()
-        self.looper = Looper.create_for_test(self.clock)
-        Looper.set_main_for_test(self.looper)
-        self.looper.attach_host(self._ring)
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        self.looper.quit()
-        Looper.set_main_for_test(self._main_before)
-        _looper._local.looper = self._looper_before  # the library itself has no use for taking a looper away
+    @property
+    def now(self) -> float:
+        return self._now
 
-    def clock(self) -> float:
-        return self.now
-
-    def _ring(self) -> None:
-        self._bell.put(None)
+    @now.setter
+    def now(self, seconds: float) -> None:
+        self._now = seconds
 
     # ---- posting, from any thread
 
     def post(self, function: Callable[[], object]) -> bool:
         """Have `function` run after what is due by now."""
-        return bool(self.looper.queue.put(_Call(function)))
+        return self._handler.post(function)
 
     def post_delayed(self, seconds: float, function: Callable[[], object]) -> bool:
         """Have `function` run `seconds` of virtual time from now."""
-        return bool(self.looper.queue.put_at(_Call(function), self.now + max(seconds, 0.0)))
+        return self._handler.post_delayed(function, seconds)
 
     # ---- running, on the thread of the test
 
     def step(self) -> bool:
         """Run the one item that is due first; False where none is due."""
         assert threading.current_thread() is self._thread, "a VMain runs on the thread that made it"
-        due = self._due()
-        if due is None or due > self.now:
+        if self.is_idle:
             return False
         self.dispatches += 1
         self.looper.pump(0.0)  # a budget that is used up by the first item
         return True
 
-    def run_current(self) -> None:
-        """Run what is due by now, and what that posts for now."""
+    def idle(self) -> None:
         while self.step():
             pass
 
+    run_current = idle
+
     def drain(self) -> None:
         """Run everything, jumping the clock from one item to the next, until the queue is empty."""
-        self._run_to(math.inf)
+        self.idle()
+        while (due := self.next_scheduled_time) is not None and due != math.inf:
+            self._now = max(self._now, due)
+            self.idle()
 
-    def advance(self, seconds: float) -> None:
-        """Run what falls due up to and including now + `seconds`, and leave the clock there."""
-        target = self.now + seconds
-        self._run_to(target)
-        self.now = target
+    advance = ShadowLooper.idle_for
 
     def run_until(self, condition: Callable[[], Any], timeout: float = 10.0) -> None:
         """Run items, and wait for other threads to post more, until `condition()` is true.
@@ -131,9 +98,9 @@ class VMain:
         while not condition():
             if self.step():
                 continue
-            due = self._due()
+            due = self.next_scheduled_time
             if due is not None and due != math.inf:
-                self.now = max(self.now, due)
+                self._now = max(self._now, due)
                 continue
             left = deadline - time.monotonic()
             assert left > 0, f"not so within {timeout} seconds: {condition}"
@@ -141,18 +108,6 @@ class VMain:
                 self._bell.get(timeout=min(left, 0.02))  # bounded: a condition may come true without a message
             except Empty:
                 pass
-
-    def _run_to(self, limit: float) -> None:
-        while True:
-            self.run_current()
-            due = self._due()
-            if due is None or due > limit or due == math.inf:
-                return
-            self.now = max(self.now, due)
-
-    def _due(self) -> float | None:
-        due: float | None = self.looper.queue.peek_when()
-        return due
 
 
 @pytest.fixture

@@ -211,7 +211,6 @@ class VMain(virtual_main.VMain):
     def __init__(self) -> None:
         super().__init__()
         self.dispatched = 0
-        self.__enter__()
         self.looper.queue.__class__ = _CountingQueue
         self.thread = threading.current_thread()
         self.main: Any = as_dispatcher(vmscope.Handler(self.looper), name="Main")
