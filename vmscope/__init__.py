@@ -1,7 +1,7 @@
 """Main-thread loopers, structured concurrency and view models for threaded programs.
 
-The rooms, from the ground up: `looper` (android.os), `coroutines` (kotlinx.coroutines), `lifecycle` (androidx),
-`debug`. Read `coroutines/_job.py` first.
+The rooms, from the ground up: `looper` (android.os), `coroutines`, `sync` and `flow` (kotlinx.coroutines), `lifecycle`
+(androidx), `debug`, and `testing`, which a program imports for itself. Read `coroutines/_job.py` first.
 """
 
 from ._clock import uptime

@@ -12,7 +12,7 @@ Invariants
     I1  between two steps exactly one party owns the coroutine: a continuation, a queue with `_due` set, or a frame that
         waits for its children.
     I2  each step runs in `_context`, the coroutine's own copy of the contextvars of its launch.
-Locks: none of its own; the states are those of Job.
+Locks: the states are those of Job. The coroutine that is the root of a tree makes the lock of the tree.
 Counterpart: kotlinx.coroutines.AbstractCoroutine, DispatchedContinuation, ScopeCoroutine.
 """
 
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TOO_OFTEN = 1_000
+
+#: What a coroutine is told whose dispatcher takes nothing any more.
+REJECTED = "The task was rejected"
 
 #: The coroutine that runs here; set once in the context of each, so that a step costs nothing for it.
 current: ContextVar[Coroutine | None] = ContextVar("current", default=None)
@@ -249,7 +252,7 @@ class Coroutine(Job):
         frame = self._frame
         if frame is None:
             return
-        cancel_tree(frame, CancellationException("The task was rejected", job=frame, source="cancel"))
+        cancel_tree(frame, CancellationException(REJECTED, job=frame, source="cancel"))
         self._run_elsewhere()
 
     def _run_elsewhere(self) -> None:

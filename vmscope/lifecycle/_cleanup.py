@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CancellationException, RejectedExecutionError, TimeoutCancellationException, add_suppressed
 from .._primitives import RLock, after_fork
 from ..coroutines._context import CoroutineName
-from ..coroutines._coroutine import needed
+from ..coroutines._coroutine import REJECTED, needed
 from ..coroutines._dispatchers import Dispatchers
 from ..coroutines._frame import in_frame
 from ..coroutines._job import Job, NonCancellable, SupervisorJob
@@ -123,7 +123,7 @@ def _timed(what: str, block: Callable[[], Any], seconds: float) -> Generator[Any
             ) from timeout
         raise
     except CancellationException as cancellation:
-        if cancellation.message == "The task was rejected":  # what a dispatcher that is gone says: not to be lost
+        if cancellation.message == REJECTED:  # what a dispatcher that is gone says: not to be lost
             raise RejectedExecutionError(
                 f"on_cleared_async() of {what} was cut short, its dispatcher is gone: let the program await "
                 "clear_and_join() before its main looper quits"

@@ -1,6 +1,8 @@
 """HandlerThread: a thread with a looper, ready to be posted to.
 
 At the end of the process the loopers of daemon threads are told to quit and waited for, two seconds for all of them.
+Locks: `_not_ready`, of each thread, is held from the making of the thread until its looper
+    is there or never will be: who asks for it waits.
 Counterpart: android.os.HandlerThread.
 """
 
@@ -46,7 +48,7 @@ class HandlerThread(Thread):
         self._clock = clock
         self._looper: Looper | None = None
         self._handler: Handler | None = None
-        self._not_ready = Lock()  # held until the looper is there, or never will be
+        self._not_ready = Lock()
         self._not_ready.acquire()
 
     def start(self) -> None:

@@ -4,7 +4,7 @@
     nothing due, work in flight on real threads ------------------> wait for it, in real time; the clock stands
     nothing due, nothing in flight, something due later ----------> the clock jumps there
     nothing at all -----------------------------------------------> idle
-Locks: none of its own but that of the queue.
+Locks: `_guard` guards `_known`, `_driver` and `_depth`. A leaf. The queue has its own.
 Counterpart: kotlinx.coroutines.test.TestCoroutineScheduler; trio's MockClock for when the clock may jump.
 """
 
@@ -63,7 +63,7 @@ class TestScheduler(ContextElement):
     def __init__(self) -> None:
         self._queue = EventQueue()
         self.clock: Clock = self._queue.clock
-        self._guard = RLock()  # guards `_known`, `_driver`, `_depth`
+        self._guard = RLock()
         self._known: WeakSet[Coroutine] = WeakSet()  # all that ever ran here
         self._driver = 0  # the thread that runs tasks
         self._depth = 0
