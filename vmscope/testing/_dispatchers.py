@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._errors import IllegalStateError
 from ..coroutines._dispatcher import CoroutineDispatcher, Runnable, checked_parallelism
-from ..coroutines._here import here
+from ..coroutines._dispatchers import Dispatchers
 from ..coroutines._main import Posted, _main
 from ._scheduler import TestScheduler
 
@@ -119,11 +119,7 @@ class UnconfinedTestDispatcher(TestDispatcher):
         return False
 
     def _dispatch_yield(self, coroutine: Any) -> bool:
-        waiting = here.loop.waiting
-        if not waiting:
-            return False
-        waiting.append(coroutine)
-        return True
+        return Dispatchers.Unconfined._dispatch_yield(coroutine)
 
 
 def main_test_dispatcher() -> TestDispatcher | None:
