@@ -7,13 +7,14 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from tests.virtual_main import VMain
 from vmscope import (
+    CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
     CoroutineStart,
@@ -29,11 +30,13 @@ from vmscope import (
     with_context,
 )
 from vmscope.debug import (
+    CoroutineInfo,
     coroutine_info,
     dump_coroutines,
     dump_scope,
     job_tree,
     live_coroutines,
+    record_creation_stacks,
     suspension_stack,
 )
 
@@ -275,3 +278,64 @@ def test_a_coroutine_in_another_context_shows_where_it_waits(main: VMain, scope:
     assert [place.function.rsplit(".", 1)[-1] for place in suspension_stack(job)] == ["body", "waits"]
     job.cancel()
     main.drain()
+
+
+# ---- where it was launched
+
+
+@pytest.fixture
+def recorded() -> Iterator[None]:
+    record_creation_stacks()
+    yield
+    record_creation_stacks(False)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_the_lines_that_led_to_a_launch_are_kept_where_that_is_asked_for(main: VMain, scope: CoroutineScope) -> None:
+    """G2"""
+    made: list[Job] = []
+
+    def parent() -> None:
+        made.append(launch(waits, name="inner"))
+
+    outermost = scope.launch(parent)
+    main.run_current()
+    record_creation_stacks(False)
+    later = scope.launch(waits)
+    main.run_current()
+
+    inner = coroutine_info(made[0])
+    outer = coroutine_info(outermost)
+    unknown = coroutine_info(later)
+    assert inner is not None and outer is not None and unknown is not None
+    assert str(inner.created[-1]) == line(parent, 1)
+    assert outer.created[-1].function == main_test(outer)
+    assert inner.created[0] == outer.created[0]  # how the test itself was called
+    assert unknown.created == ()
+    assert inner.context[CoroutineName] == CoroutineName("inner")
+    assert job_tree(made[0]).endswith(f", launched at {line(parent, 1)}")
+
+
+def main_test(info: CoroutineInfo) -> str:
+    return next(place.function for place in reversed(info.created) if place.function.startswith("test_"))
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize("way", ["launch", "async_"])
+def test_a_failure_says_where_its_coroutine_was_launched(main: VMain, way: str) -> None:
+    """E10"""
+    seen: list[BaseException] = []
+
+    def fail() -> None:
+        raise LookupError("boom")
+
+    scope = CoroutineScope(
+        SupervisorJob() + Dispatchers.Main + CoroutineExceptionHandler(lambda _, error: seen.append(error))
+    )
+    job = getattr(scope, way)(fail, name="load")
+    main.drain()
+    if way == "async_":
+        seen.append(job.get_completion_exception_or_none())
+
+    (note,) = seen[0].__notes__
+    assert "'load' was launched at test_tree.py:" in note

@@ -39,6 +39,7 @@ from ._dispatcher import CoroutineDispatcher
 from ._exceptions import handle_coroutine_exception
 from ._here import drain_in_place, here
 from ._job import ACTIVE, COMPLETED, COMPLETING, Job, NonCancellable, attach, cancel_tree
+from ._origin import origins
 from ._pool import IO, Default
 from ._suspend import ATOMIC, LOADED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
 
@@ -569,6 +570,13 @@ def restore_all(elements: tuple[ThreadContextElement, ...], olds: list[Any]) -> 
         element.restore(old)
 
 
+def note_origin(coroutine: Coroutine, failure: BaseException) -> None:
+    """Add to `failure` where the coroutine that failed with it was launched, if that is known."""
+    places = origins.of(coroutine)
+    if places:
+        failure.add_note(f"{coroutine._title()} was launched at {places[-1]}")
+
+
 class StandaloneCoroutine(Coroutine):
     """Made by launch: its value is ignored, its failure goes to the parent or to the handler."""
 
@@ -578,6 +586,7 @@ class StandaloneCoroutine(Coroutine):
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):
             escape(failure)
         else:
+            note_origin(self, failure)
             handle_coroutine_exception(self.coroutine_context, failure)
         return True
 
@@ -626,6 +635,7 @@ class DeferredCoroutine(Coroutine, Deferred[T]):
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):
             escape(failure)
         else:
+            note_origin(self, failure)
             unread.note(self, failure)
         return False
 
@@ -639,5 +649,21 @@ def _collected(coroutine: Coroutine) -> None:
         _warn(f"{coroutine!r} was collected while it waited: nobody could resume it any more. Its `finally` has run")
 
 
+_init_plain = Coroutine._init_coroutine
+
+
+def _init_and_note(
+    self: Coroutine, parent: Job | None, env: Env, state: int, block: Any, args: tuple[Any, ...]
+) -> None:
+    origins.note(self)
+    _init_plain(self, parent, env, state, block, args)
+
+
+def record_creation(on: bool) -> None:
+    """Keep from now on where each coroutine is launched, or no more. Exchanged, so that it costs nothing while off."""
+    Coroutine._init_coroutine = _init_and_note if on else _init_plain  # type: ignore[method-assign]
+
+
 if DEBUG:  # otherwise no coroutine pays for a finalizer
     Coroutine.__del__ = _collected  # type: ignore[attr-defined]
+    record_creation(True)

@@ -11,35 +11,24 @@ Counterpart: kotlinx.coroutines.debug.DebugProbes, printJob, printScope, dumpCor
 from __future__ import annotations
 
 import gc
-import os
 import sys
-from types import CodeType, CoroutineType, GeneratorType
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..coroutines._coroutine import Coroutine
+from ..coroutines._coroutine import Coroutine, record_creation
 from ..coroutines._deferred import unread
 from ..coroutines._frame import ScopeCoroutine
 from ..coroutines._job import COMPLETED, NEW, Job
+from ..coroutines._origin import Place, is_library, origins
 from ..coroutines._scope import CoroutineScope
 from ..coroutines._suspend import SUSPENDED_PHASE
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_DEMO = os.path.join(_PACKAGE, "demo") + os.sep  # a program like a user's own: its lines are shown
+    from ..coroutines._context import CoroutineContext
+
 _MOST_LINKS = 1_000  # of a chain of generators: a longer one is a runaway recursion
-
-
-class Place(NamedTuple):
-    """A line that waits."""
-
-    file: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{os.path.basename(self.file)}:{self.line} in {self.function}"
 
 
 class CoroutineInfo(NamedTuple):
@@ -47,15 +36,20 @@ class CoroutineInfo(NamedTuple):
 
     Attributes:
         job: The coroutine.
-        state: "created", "running", "dispatched" (its next step waits for a thread) or "suspended".
+        state: "created", "running", "dispatched" (its next step waits for a thread), "suspended", or "completing" (it
+            waits for its children).
         waits_in: What it is suspended in, `delay` or `join` say; "" where it is not.
         stack: Where it waits, outermost first, the library's own lines left out; empty where it is not suspended.
+        context: What it was launched with.
+        created: The lines that led to its launch, outermost first; empty unless `record_creation_stacks` was on then.
     """
 
     job: Job
     state: str
     waits_in: str
     stack: tuple[Place, ...]
+    context: CoroutineContext
+    created: tuple[Place, ...]
 
 
 def coroutine_info(job: Job) -> CoroutineInfo | None:
@@ -65,15 +59,20 @@ def coroutine_info(job: Job) -> CoroutineInfo | None:
     with job._lock:
         if job._state >= COMPLETED:
             return None
-        if job._state == NEW:
-            return CoroutineInfo(job, "created", "", ())
-        wait = _wait_of(job)
-        if wait is not None:
-            return CoroutineInfo(job, "suspended", wait, _stack(job._generator))
-        if job._due:
-            return CoroutineInfo(job, "dispatched", "", ())
-        over = job._generator is None and job._block is None
-        return CoroutineInfo(job, "completing" if over else "running", "", ())
+        state, waits_in, stack = _standing(job)
+    return CoroutineInfo(job, state, waits_in, stack, job.coroutine_context, origins.of(job))
+
+
+def _standing(job: Coroutine) -> tuple[str, str, tuple[Place, ...]]:
+    if job._state == NEW:
+        return "created", "", ()
+    wait = _wait_of(job)
+    if wait is not None:
+        return "suspended", wait, _stack(job._generator)
+    if job._due:
+        return "dispatched", "", ()
+    over = job._generator is None and job._block is None
+    return "completing" if over else "running", "", ()
 
 
 def _wait_of(coroutine: Coroutine) -> str | None:
@@ -130,12 +129,6 @@ def _stack(generator: Any) -> tuple[Place, ...]:
     return tuple(places)
 
 
-def is_library(code: CodeType) -> bool:
-    """Say whether `code` is the library's own, and so hidden."""
-    name = os.path.abspath(code.co_filename)
-    return name.startswith(_PACKAGE) and not name.startswith(_DEMO)
-
-
 def describe(job: Job) -> str:
     """Return one job in one line: what it is, its state, its dispatcher, where it waits. Never names relatives."""
     parts = [f"{job._title()} {job.state_name.lower()}"]
@@ -150,6 +143,8 @@ def describe(job: Job) -> str:
             parts.append(info.state)
             if info.state == "running" and isinstance(job, Coroutine) and job._dispatcher is not job._env.dispatcher:
                 parts[-1] += f" on {job._dispatcher!r}"
+        if info.created:
+            parts.append(f"launched at {info.created[-1]}")
     return ", ".join(parts)
 
 
@@ -193,6 +188,17 @@ def live_coroutines() -> list[CoroutineInfo]:
     """Return every coroutine of the process that has not ended. Slow: it asks the garbage collector. Threads: any."""
     found = (coroutine_info(thing) for thing in gc.get_objects() if isinstance(thing, Coroutine))
     return [info for info in found if info is not None]
+
+
+def record_creation_stacks(on: bool = True) -> None:
+    """Keep where each coroutine is launched, from now on: for `CoroutineInfo.created`, dumps and reports of failures.
+
+    The environment variable VMSCOPE_DEBUG=1 switches it on from the start; `on=False` switches it off. A launch takes
+    several times as long with it, and none longer without.
+    Threads: any.
+    Kotlin: DebugProbes.enableCreationStackTraces.
+    """
+    record_creation(on)
 
 
 def report_unread_failures(on: bool = True) -> None:

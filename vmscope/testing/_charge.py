@@ -13,7 +13,6 @@ Counterpart: kotlinx.coroutines.test.ExceptionCollector.
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -22,12 +21,12 @@ from .._primitives import RLock, get_ident, report_uncaught
 from ..coroutines._context import CoroutineName
 from ..coroutines._exceptions import add_global_exception_handler
 from ..coroutines._job import COMPLETED, Job
+from ..coroutines._origin import callers
 
 if TYPE_CHECKING:
     from ..coroutines._context import CoroutineContext
     from ..coroutines._exceptions import GlobalHandle
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class UncompletedCoroutinesError(AssertionError):
@@ -97,12 +96,7 @@ def test_name(block: object) -> str:
 
 def where_called() -> str:
     """Return the line outside the package that this was called from."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back  # type: ignore[assignment]
-    if frame is None:
-        return "an unknown place"
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+    return str(next(callers(), "an unknown place"))
 
 
 def note_launch(job: Job, run: TestRun | None = None) -> None:
