@@ -12,6 +12,7 @@ from ._errors import (
     IllegalStateError,
     RejectedExecutionError,
     VmScopeWarning,
+    as_group,
 )
 from .coroutines import (
     CancellableContinuation,
@@ -106,6 +107,7 @@ __all__ = (
     "add_global_exception_handler",
     "as_context_element",
     "as_dispatcher",
+    "as_group",
     "async_",
     "await_all",
     "await_cancellation",

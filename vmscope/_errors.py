@@ -43,6 +43,7 @@ class CancellationException(BaseException):
 
     @property
     def job(self) -> Any:
+        """The job that was cancelled, None where it is not known or is gone."""
         return None if self._job is None else self._job()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -134,6 +135,26 @@ def suppressed_of(exception: BaseException) -> tuple[BaseException, ...]:
     """Return the failures that came after `exception` in the same family, oldest first."""
     found: tuple[BaseException, ...] = getattr(exception, "suppressed", ())
     return found
+
+
+def as_group(exception: BaseException) -> BaseExceptionGroup[BaseException]:
+    """Return a failure and those suppressed in it as one group, for `except*` and for who logs each of them.
+
+    Args:
+        exception: What `await_`, a handler or a block of yours was given; a cancellation is a group of its own as well.
+
+    Returns:
+        The failure itself, then what came after it, oldest first; one that has suppressed others is a group in turn.
+
+    Raises:
+        TypeError: It is no exception.
+
+    Threads: any. Kotlin: Throwable.suppressed, which is no group.
+    """
+    if not isinstance(exception, BaseException):
+        raise TypeError(f"as_group() takes an exception, got {exception!r}")
+    later = [as_group(each) if suppressed_of(each) else each for each in suppressed_of(exception)]
+    return BaseExceptionGroup(str(exception) or type(exception).__name__, [exception, *later])
 
 
 def call_quietly(report: Callable[[BaseException], object], function: Callable[..., object], *args: object) -> None:

@@ -27,6 +27,7 @@ from vmscope import (
     NonCancellable,
     SupervisorJob,
     add_global_exception_handler,
+    as_group,
     async_,
     await_cancellation,
     coroutine_scope,
@@ -41,7 +42,7 @@ from vmscope import (
     with_timeout,
     yield_,
 )
-from vmscope._errors import suppressed_of
+from vmscope._errors import add_suppressed, suppressed_of
 
 OnMain = Callable[..., Any]
 
@@ -290,6 +291,27 @@ def test_the_first_failure_is_the_one_and_later_ones_are_attached_once_each(
     shown = "".join(traceback.format_exception(first))
     assert "suppressed: KeyError: 'second'" in shown
     assert "suppressed: ValueError: third" in shown
+
+
+def test_a_failure_and_those_suppressed_in_it_are_a_group_where_that_is_asked_for() -> None:
+    """E7"""
+    first, second, third = LookupError("first"), KeyError("second"), ValueError("third")
+    add_suppressed(second, third)
+    add_suppressed(first, second)
+
+    group = as_group(first)
+    with pytest.raises(ExceptionGroup) as found:
+        raise group
+    keys, rest = group.split(lambda error: error is second)
+
+    assert found.value.exceptions[0] is first
+    assert keys is not None and rest is not None
+    inner = group.exceptions[1]
+    assert isinstance(inner, ExceptionGroup)
+    assert inner.exceptions == (second, third)
+    assert as_group(CancellationException("away")).exceptions[0].args == ("away",)
+    with pytest.raises(TypeError, match=r"as_group\(\) takes an exception, got 'text'"):
+        as_group("text")  # type: ignore[arg-type]
 
 
 def test_the_same_object_from_two_children_is_not_attached_to_itself(

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from vmscope import IllegalStateError
+from vmscope import IllegalStateError, uptime
 from vmscope._errors import RejectedExecutionError
 from vmscope.looper import Handler, HandlerThread, Looper, Message, TestLooperManager, _message
 
@@ -365,6 +365,41 @@ def test_remove_everything_takes_this_handlers_only(handler, looper):
     looper.pump()
 
     assert log == ["other's"]
+
+
+def test_remove_everything_with_a_token_takes_what_carries_this_object_or_an_equal_one(looper):
+    """L18"""
+    handler = Listening(looper)
+    token, twin = [1], [1]
+    for obj in (token, twin, [2]):
+        handler.send_message(Message(3, obj=obj))
+        handler.post_delayed(print, 0.0, token=obj)
+
+    handler.remove_callbacks_and_messages(token)
+    assert handler.has_messages(3, twin)
+    assert handler.has_callbacks(print, twin)
+    assert not handler.has_messages(3, token)
+    handler.remove_callbacks_and_equal_messages(token)
+    assert not handler.has_equal_messages(3, [1])
+    assert not handler.has_callbacks(print, twin)
+    assert handler.has_equal_messages(3, [2])
+    handler.remove_callbacks_and_equal_messages()
+    assert not handler.has_messages_or_callbacks()
+
+
+def test_uptime_is_the_clock_that_handlers_go_by_and_does_not_go_back():
+    """L7"""
+    before = uptime()
+    heard = []
+    looper = Looper.prepare()
+    handler = Handler(looper)
+    handler.post_at_time(lambda: heard.append("due"), uptime())
+    handler.post_at_time(lambda: heard.append("later"), uptime() + 3_600)
+    looper.pump()
+    looper.quit()
+
+    assert heard == ["due"]
+    assert uptime() >= before
 
 
 def test_what_runs_now_is_neither_pending_nor_stopped(handler, looper):
