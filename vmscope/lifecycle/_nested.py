@@ -25,8 +25,8 @@ from .._errors import IllegalStateError
 from .._primitives import RLock
 from ._cleanup import Endings
 from ._extras import CreationExtras
-from ._provider import ViewModelProvider, _store_of
-from ._store import ViewModelStore
+from ._provider import ViewModelProvider
+from ._store import ViewModelStore, store_of
 from ._viewmodel import HandlerSlot, ViewModel, clear_all
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class ViewModelStoreProvider:
         factory: ViewModelProviderFactory | None = None,
         extras: CreationExtras | None = None,
     ) -> None:
-        self._store = _store_of(parent)
+        self._store = store_of(parent)
         self._factory: ViewModelProviderFactory | None = factory or getattr(
             parent, "default_view_model_provider_factory", None
         )

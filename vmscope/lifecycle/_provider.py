@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, get_typ
 
 from .._errors import IllegalStateError
 from ._extras import VIEW_MODEL_KEY, CreationExtras, MutableCreationExtras
-from ._store import Claim, ViewModelStore
+from ._store import store_of
 from ._viewmodel import ViewModel
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from ._store import ViewModelStoreOwner
+    from ._store import ViewModelStore, ViewModelStoreOwner
 
 VM = TypeVar("VM", bound=ViewModel)
 
@@ -61,7 +61,7 @@ class ViewModelProvider:
         factory: ViewModelProviderFactory | None = None,
         extras: CreationExtras | None = None,
     ) -> None:
-        self._store = _store_of(owner)
+        self._store = store_of(owner)
         self._factory: ViewModelProviderFactory = (
             factory or getattr(owner, "default_view_model_provider_factory", None) or _DEFAULT_FACTORY
         )
@@ -95,26 +95,14 @@ class ViewModelProvider:
     def _make(self, cls: type[VM], key: str) -> VM:
         extras = MutableCreationExtras(self._extras)
         extras[VIEW_MODEL_KEY] = key
-        claim = Claim(key)
-        try:  # from before the claim on: a Ctrl-C must not leave it behind
-            kept = self._store.claim(claim, cls)
-            if kept is not None:
-                return cast("VM", kept)  # another thread made it meanwhile
+
+        def make() -> VM:
             made = self._factory.create(cls, extras)
             if not isinstance(made, cls):
                 raise TypeError(f"asked for a {cls.__qualname__}, the factory {self._factory!r} made {made!r}")
-            self._store.deliver(claim, made)
             return made
-        except BaseException:
-            self._store.give_up(claim)
-            raise
 
-
-def _store_of(owner: object) -> ViewModelStore:
-    store = owner if isinstance(owner, ViewModelStore) else getattr(owner, "view_model_store", None)
-    if not isinstance(store, ViewModelStore):
-        raise TypeError(f"{owner!r} owns no ViewModels: its view_model_store is {store!r}, a ViewModelStore is needed")
-    return store
+        return self._store._get_or_make(key, cls, make)
 
 
 def _is_view_model_class(cls: object) -> bool:
@@ -143,7 +131,7 @@ class _DefaultFactory:
         needed = _needed_arguments(constructor, skip=1)
         if not needed:
             return cls()
-        if len(needed) == 1 and _wants_extras(constructor, needed[0]):
+        if len(needed) == 1 and _wants(constructor, needed[0], CreationExtras, "extras"):
             return cast("Callable[[CreationExtras], VM]", cls)(extras)
         raise TypeError(
             f"{cls.__qualname__} cannot be made without a factory: its constructor needs {', '.join(needed)}. "
@@ -265,9 +253,10 @@ def _needed_arguments(function: Any, skip: int) -> list[str]:
     return needed + [name for name in by_name if name not in (function.__kwdefaults__ or {})]
 
 
-def _wants_extras(function: Any, name: str) -> bool:
+def _wants(function: Any, name: str, cls: type, usual_name: str) -> bool:
+    """Say whether the argument `name` asks for a `cls`, by its annotation or by its name."""
     noted = getattr(function, "__annotations__", {}).get(name)
-    return name == "extras" or noted is CreationExtras or noted == "CreationExtras"
+    return name == usual_name or noted is cls or noted == cls.__name__
 
 
 def _takes_argument(function: Any) -> bool:

@@ -15,7 +15,8 @@ Counterpart: androidx.lifecycle.ViewModelStore; the claims are ours, there all o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from .._errors import IllegalStateError
 from .._primitives import Event, RLock, after_fork, get_ident
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ..coroutines._job import CompletableJob
     from ..coroutines._suspend import Suspending
     from ._viewmodel import ExceptionHandler
+
+VM = TypeVar("VM", bound=ViewModel)
 
 
 class ViewModelStore:
@@ -152,10 +155,24 @@ class ViewModelStore:
 
     # ---- for providers
 
-    def claim(self, claim: Claim, cls: type[ViewModel]) -> ViewModel | None:
+    def _get_or_make(self, key: str, cls: type[VM], make: Callable[[], VM]) -> VM:
+        """Return the `cls` under `key`, made now, under no lock, if it is not there yet."""
+        claim = Claim(key)
+        try:  # from before the claim on: a Ctrl-C must not leave it behind
+            kept = self.claim(claim, cls)
+            if kept is not None:
+                return kept  # another thread made it meanwhile
+            made = make()
+            self.deliver(claim, made)
+            return made
+        except BaseException:
+            self.give_up(claim)
+            raise
+
+    def claim(self, claim: Claim, cls: type[VM]) -> VM | None:
         """Return the ViewModel of class `cls` under the key; None: `claim` is now the right to make it.
 
-        Waits while another thread makes one. Internal: ViewModelProvider ends its claim by `deliver` or `give_up`.
+        Waits while another thread makes one. Internal: a claim is ended by `deliver` or `give_up`.
         """
         while True:
             with self._lock:
@@ -257,3 +274,15 @@ class ViewModelStoreOwner(Protocol):
     def view_model_store(self) -> ViewModelStore:
         """The store, the same one each time."""
         ...
+
+
+def store_of(owner: object) -> ViewModelStore:
+    """Return the store of `owner`, or `owner` where it is one.
+
+    Raises:
+        TypeError: It has none.
+    """
+    store = owner if isinstance(owner, ViewModelStore) else getattr(owner, "view_model_store", None)
+    if not isinstance(store, ViewModelStore):
+        raise TypeError(f"{owner!r} owns no ViewModels: its view_model_store is {store!r}, a ViewModelStore is needed")
+    return store
