@@ -26,7 +26,8 @@ ORDER = """
     flow._timed flow._flow flow._builders flow._hot flow._slots flow._shared flow._state flow._derived flow._started
     flow._sharing flow._events flow._lazy
     lifecycle._extras lifecycle._cleanup lifecycle._viewmodel lifecycle._store
-    lifecycle._codec lifecycle._saved_file lifecycle._saved_registry lifecycle._provider lifecycle._nested
+    lifecycle._codec lifecycle._saved_file lifecycle._saved_registry lifecycle._saved_flow lifecycle._saved_state
+    lifecycle._saved_delegate lifecycle._saved_handles lifecycle._provider lifecycle._nested
     debug._tree
     testing._events testing._flight testing._hang testing._charge testing._scheduler testing._dispatchers
     testing._checks testing._main testing._guard testing._decorate testing._scope testing._flows testing._shadow

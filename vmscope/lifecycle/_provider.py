@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, get_typ
 
 from .._errors import IllegalStateError
 from ._extras import VIEW_MODEL_KEY, CreationExtras, MutableCreationExtras
+from ._saved_handles import create_saved_state_handle, with_saved_state
+from ._saved_state import SavedStateHandle
 from ._store import store_of
 from ._viewmodel import ViewModel
 
@@ -45,9 +47,11 @@ class ViewModelProvider:
     Args:
         owner: Whatever has a `view_model_store`, or a ViewModelStore itself.
         factory: Makes what is missing. Without one, the `default_view_model_provider_factory` of the owner where it
-            has that, else the constructor: it must need no arguments, or the CreationExtras alone.
+            has that, else the constructor: it must need no arguments, or the CreationExtras alone, or a
+            SavedStateHandle alone (told by its annotation, or by the name `saved_state_handle`).
         extras: Told to the factory, together with VIEW_MODEL_KEY. Without it, the
-            `default_view_model_creation_extras` of the owner where it has that.
+            `default_view_model_creation_extras` of the owner where it has that. Where the owner has a
+            `saved_state_registry`, also what `create_saved_state_handle` needs.
 
     Threads: any. Of several threads that ask for the same key one makes the ViewModel, the others wait for it.
     AndroidX: ViewModelProvider.
@@ -67,7 +71,7 @@ class ViewModelProvider:
         )
         if extras is None:
             extras = getattr(owner, "default_view_model_creation_extras", None)
-        self._extras = CreationExtras(extras)
+        self._extras = with_saved_state(owner, CreationExtras(extras))
 
     def __getitem__(self, cls: type[VM]) -> VM:
         return self.get(cls)
@@ -122,7 +126,7 @@ def _default_key(cls: type) -> str:
 
 
 class _DefaultFactory:
-    """Calls the constructor: without arguments, or with the extras where it asks for just them."""
+    """Calls the constructor: without arguments, or with the extras or a SavedStateHandle where it asks for one."""
 
     __slots__ = ()
 
@@ -133,6 +137,8 @@ class _DefaultFactory:
             return cls()
         if len(needed) == 1 and _wants(constructor, needed[0], CreationExtras, "extras"):
             return cast("Callable[[CreationExtras], VM]", cls)(extras)
+        if len(needed) == 1 and _wants(constructor, needed[0], SavedStateHandle, "saved_state_handle"):
+            return cast("Callable[[SavedStateHandle], VM]", cls)(create_saved_state_handle(extras))
         raise TypeError(
             f"{cls.__qualname__} cannot be made without a factory: its constructor needs {', '.join(needed)}. "
             f"Give one: ViewModelProvider(owner, view_model_factory({{{cls.__name__}: lambda extras: ...}}))"
