@@ -11,21 +11,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+from tests.blocks import blocks
+from tests.processes import POSIX, ROOT
 
 
 class Notes:
     """A run of the program."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "examples/notes.py", str(path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-            # a shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that
-            preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.default_int_handler)) if os.name == "posix" else None,
-        )  # fmt: skip
+        # A shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that.
+        ignored_or_not = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "examples/notes.py", str(path)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            )  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, ignored_or_not)
 
     def type(self, line: str) -> None:
         assert self.process.stdin
@@ -43,8 +46,12 @@ class Notes:
         raise AssertionError(f"it ended without {line!r}: {seen}")
 
     def end(self) -> list[str]:
-        """Read the rest, when it has been told to end."""
-        rest, _ = self.process.communicate()
+        """Close its input, and read the rest."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.close()
+        rest = self.process.stdout.read()  # not communicate(): that would miss what `until` has read ahead
+        self.process.wait()
         return rest.splitlines()
 
 
@@ -60,7 +67,17 @@ def start(tmp_path: pathlib.Path) -> Iterator[Callable[[], Notes]]:
     for each in started:
         if each.process.poll() is None:
             each.process.kill()
-        each.process.communicate()
+        each.end()
+        assert each.process.stdout
+        each.process.stdout.close()
+
+
+def test_the_page_shows_the_program_as_it_is() -> None:
+    source = (ROOT / "examples/notes.py").read_text(encoding="utf-8")
+    quoted = [block.code for block in blocks("docs/saved_state.md", "text") if block.code.startswith("    async def")]
+
+    assert len(quoted) == 1
+    assert quoted[0] in source
 
 
 def texts(lines: list[str]) -> list[str]:

@@ -13,10 +13,9 @@ from zlib import crc32
 
 import pytest
 
+from tests.processes import POSIX, ROOT
 from vmscope.lifecycle import SavedStateFileError, SavedStateRegistry, _saved_file
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
-POSIX = pytest.mark.skipif(os.name != "posix", reason="kill -9, links and modes as POSIX has them")
 STATE = {"screen": {"query": "tram", "rows": [1, 2.5, None, "Ω"], "at": (1, {2})}}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.processes import ROOT
 from vmscope import (
     VIEW_MODEL_KEY,
     CoroutineScope,
@@ -37,8 +38,6 @@ from vmscope.lifecycle import (
 
 if TYPE_CHECKING:
     from tests.virtual_main import VMain
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
 class Search(ViewModel):
