@@ -31,6 +31,7 @@ ORDER = """
     debug._tree
     testing._events testing._flight testing._hang testing._charge testing._scheduler testing._dispatchers
     testing._checks testing._main testing._guard testing._decorate testing._scope testing._flows testing._shadow
+    testing._scenario
     testing._explore_places testing._explore_run testing._explore_locks testing._explore
     demo._timeline demo._server demo._screen demo._checks demo._table demo._report demo._story __main__
 """.split()

@@ -8,6 +8,7 @@ from ._flows import FlowTest, Recorded, record_values, test_flow
 from ._guard import ViewModelGuard, ViewModelTest, main_dispatcher
 from ._hang import HangError, coroutines_timeout
 from ._main import reset_main, set_main
+from ._scenario import ViewModelScenario
 from ._scheduler import TestScheduler
 from ._scope import TestScope, run_test
 from ._shadow import ShadowLooper
@@ -28,6 +29,7 @@ __all__ = (
     "UncompletedCoroutinesError",
     "UnconfinedTestDispatcher",
     "ViewModelGuard",
+    "ViewModelScenario",
     "ViewModelTest",
     "assert_no_suspension",
     "assert_suspends",
