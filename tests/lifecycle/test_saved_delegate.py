@@ -23,7 +23,7 @@ class Temperature:
 
 class Screen(ViewModel):
     query = saved("query", "")
-    rows: Any = saved(default=list)
+    rows: Any = saved("rows", list)
     outside = saved(
         "outside", lambda: Temperature(20), encode=lambda one: str(one.degrees), decode=Temperature.parse
     )
@@ -48,7 +48,7 @@ def test_a_saved_attribute_is_the_value_of_its_key() -> None:
 
 
 def test_a_default_that_is_a_function_makes_one_for_each_instance() -> None:
-    """V17: and without a key the name of the attribute is it."""
+    """V17."""
     one, other = Screen(SavedStateHandle()), Screen(SavedStateHandle())
 
     one.rows.append(1)
@@ -116,11 +116,29 @@ def test_without_a_handle_or_with_several_it_says_what_to_do() -> None:
         two.named
 
 
+def test_what_was_saved_and_cannot_be_decoded_may_be_replaced() -> None:
+    """V17."""
+    screen = Screen(SavedStateHandle({"outside": "warm"}))
+
+    with pytest.raises(ValueError, match="could not convert string to float: 'warm'"):
+        screen.outside
+    assert screen.handle.save_state() == {"outside": "warm"}
+    screen.outside = Temperature(1)
+
+    assert screen.handle.save_state() == {"outside": "1"}
+
+
+def test_one_handle_under_two_names_is_one() -> None:
+    """V17."""
+    screen = Screen(SavedStateHandle({"query": "tram"}))
+    screen.again = screen.handle  # type: ignore[attr-defined]
+
+    assert screen.query == "tram"
+
+
 def test_misuse_is_told() -> None:
     with pytest.raises(TypeError, match="encode and decode together"):
         saved("a", 1, encode=str)
     with pytest.raises(TypeError, match="takes a string for its key, got 1"):
         saved(1, 1)  # type: ignore[arg-type]
-    with pytest.raises(IllegalStateError, match="belongs in the body of a class"):
-        saved(default=1).__get__(Screen(SavedStateHandle()))
     assert repr(Screen.query) == "saved('query')"

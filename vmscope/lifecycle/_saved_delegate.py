@@ -44,7 +44,7 @@ class SavedDelegate(Generic[T]):
 
     def __init__(
         self,
-        key: str | None,
+        key: str,
         default: T | Callable[[], T],
         encode: Callable[[T], object] | None,
         decode: Callable[[Any], T] | None,
@@ -55,12 +55,7 @@ class SavedDelegate(Generic[T]):
         self._encode = encode
         self._decode = decode
         self._handle = handle
-        self._cells = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        if self._key is None:
-            self._key = name
-        self._cells = f"_vmscope_saved_{name}"
+        self._cells = f"_vmscope_saved_{key}"  # in the dictionary of the instance
 
     @overload
     def __get__(self, instance: None, owner: type, /) -> SavedDelegate[T]: ...
@@ -85,16 +80,17 @@ class SavedDelegate(Generic[T]):
             handle.set(key, value)
         else:
             check(self._encode(value), f"the value of {self._key!r}")  # now, and not at a save that nobody looks at
-            self._cell(instance).value = value
+            self._cell(instance, value).value = value
 
-    def _cell(self, instance: Any) -> _Cell[T]:
+    def _cell(self, instance: Any, value: T = _ABSENT) -> _Cell[T]:
         assert self._encode is not None and self._decode is not None
         known: _Cell[T] | None = instance.__dict__.get(self._cells)
         if known is not None:
             return known
         handle, key = self._place(instance)
-        kept = handle.get(key, _ABSENT)
-        value = self._make_default() if kept is _ABSENT else self._decode(kept)
+        if value is _ABSENT:  # nothing is set just now: then what was saved is not even looked at
+            kept = handle.get(key, _ABSENT)
+            value = self._make_default() if kept is _ABSENT else self._decode(kept)
         fresh = _Cell(value, self._encode)
         cell: _Cell[T] = instance.__dict__.setdefault(self._cells, fresh)
         if cell is fresh:
@@ -108,13 +104,11 @@ class SavedDelegate(Generic[T]):
 
     def _place(self, instance: Any) -> tuple[SavedStateHandle, str]:
         key = self._key
-        if key is None:
-            raise IllegalStateError('saved() without a key belongs in the body of a class: query = saved(default="")')
         if self._handle is not None:
             found = [getattr(instance, self._handle, None)]
         else:
             own = getattr(instance, "__dict__", {}).copy()
-            found = [value for value in own.values() if isinstance(value, SavedStateHandle)]
+            found = list({id(value): value for value in own.values() if isinstance(value, SavedStateHandle)}.values())
         if len(found) == 1 and isinstance(found[0], SavedStateHandle):
             return found[0], key
         what = f"the saved attribute {key!r} of {type(instance).__qualname__}"
@@ -129,18 +123,45 @@ class SavedDelegate(Generic[T]):
         return f"saved({self._key!r})"
 
 
+@overload
 def saved(
-    key: str | None = None,
-    default: T | Callable[[], T] = None,  # type: ignore[assignment]  # where it is left out, T is what the user says
+    key: str,
+    default: None = ...,
     *,
-    encode: Callable[[T], object] | None = None,
-    decode: Callable[[Any], T] | None = None,
+    encode: Callable[[Any], object] | None = ...,
+    decode: Callable[[Any], Any] | None = ...,
+    handle: str | None = ...,
+) -> SavedDelegate[Any]: ...
+@overload
+def saved(
+    key: str,
+    default: Callable[[], T],
+    *,
+    encode: Callable[[T], object] | None = ...,
+    decode: Callable[[Any], T] | None = ...,
+    handle: str | None = ...,
+) -> SavedDelegate[T]: ...
+@overload
+def saved(
+    key: str,
+    default: T,
+    *,
+    encode: Callable[[T], object] | None = ...,
+    decode: Callable[[Any], T] | None = ...,
+    handle: str | None = ...,
+) -> SavedDelegate[T]: ...
+def saved(
+    key: str,
+    default: Any = None,
+    *,
+    encode: Callable[[Any], object] | None = None,
+    decode: Callable[[Any], Any] | None = None,
     handle: str | None = None,
-) -> SavedDelegate[T]:
+) -> SavedDelegate[Any]:
     """Declare an attribute whose value is saved, in the SavedStateHandle that its instance has.
 
     Args:
-        key: In the handle; by default the name of the attribute.
+        key: In the handle.
         default: The value where none was saved, or a function that makes it: `saved("rows", list)`.
         encode: Gives what the handle can save, for a value that has no codec.
         decode: Makes the value of that again.
@@ -155,6 +176,6 @@ def saved(
     """
     if (encode is None) is not (decode is None):
         raise TypeError("saved() takes encode and decode together, or neither")
-    if key is not None and not isinstance(key, str):
+    if not isinstance(key, str):
         raise TypeError(f"saved() takes a string for its key, got {key!r}")
     return SavedDelegate(key, default, encode, decode, handle)
