@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 import subprocess
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -341,6 +343,27 @@ def test_owners_that_lack_something_are_told() -> None:
     taken.saved_state_registry.register_saved_state_provider("vmscope.SavedStateHandles", dict)
     with pytest.raises(IllegalStateError, match="the library's own, and was taken by"):
         ViewModelProvider(taken)
+
+
+# ---- circles
+
+
+def test_registry_handle_and_flows_go_with_their_last_reference() -> None:
+    window = Window()
+    gc.collect()
+    gc.disable()
+    try:
+        handle = ViewModelProvider(window)[Unannotated].state
+        flow, view = handle.get_mutable_state_flow("a", 1), handle.get_state_flow("a", 1)
+        handle.set_saved_state_provider("b", lambda: 1)
+        window.save()
+        left = [weakref.ref(each) for each in (window.saved_state_registry, flow, handle)]
+        window.view_model_store.clear()
+        del handle, flow, view, window
+
+        assert [each() for each in left] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 # ---- threads

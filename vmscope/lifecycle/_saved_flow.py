@@ -6,13 +6,10 @@ Counterpart: the MutableStateFlow of SavedStateHandle.getMutableStateFlow, which
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..flow._state import MutableStateFlow
 from ._codec import encode
-
-if TYPE_CHECKING:
-    from ..flow._hot import StateFlow
 
 T = TypeVar("T")
 
@@ -20,12 +17,11 @@ T = TypeVar("T")
 class SavedStateFlow(MutableStateFlow[T]):
     """The value of one key of a SavedStateHandle, while somebody has a flow of it."""
 
-    __slots__ = ("_key", "read_only")
+    __slots__ = ("_key",)
 
     def __init__(self, key: str, value: T) -> None:
         super().__init__(value)
         self._key = key
-        self.read_only: StateFlow[T] = self.as_state_flow()
 
     def _set(self, expected: Any, new: Any) -> bool:
         encode(new, f"the value of {self._key!r}")

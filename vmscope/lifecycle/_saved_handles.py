@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import ref
 
 from .._errors import IllegalStateError
 from .._primitives import RLock
@@ -49,7 +50,7 @@ class _Saver:
 
     def __init__(self, registry: SavedStateRegistry) -> None:
         self._lock = RLock()
-        self._registry = registry
+        self._registry = ref(registry)  # which keeps this one
         self._holder: _Holder | None = None
         self._waiting: dict[str, Any] = {}  # restored, and of no handle yet
 
@@ -84,14 +85,15 @@ class _Saver:
         return kept
 
     def _take_restored_locked(self) -> None:
-        restored = self._registry.consume_restored_state(_KEY)
-        if isinstance(restored, dict):
+        registry = self._registry()
+        if registry is not None and isinstance(restored := registry.consume_restored_state(_KEY), dict):
             self._waiting.update(restored)
 
     def __call__(self) -> dict[str, Any] | None:
         """Return what is to be saved: the state of each handle, by the key of its ViewModel."""
         with self._lock:
-            if self._registry.is_restored:
+            registry = self._registry()
+            if registry is not None and registry.is_restored:
                 self._take_restored_locked()
             states = dict(self._waiting)
             holder = self._holder

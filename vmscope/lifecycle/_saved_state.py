@@ -12,8 +12,8 @@ Invariants
         tried, and taken as it is then, at the save.
     H3  a flow of a key that was removed is a plain one: it sets nothing here, and is told of nothing.
 Locks
-    `_lock` guards `_values`, `_flows`, `_providers`. Values are tried, flows set and providers called outside it: that
-    runs codecs and collectors of a caller's.
+    `_lock` guards `_values`, `_flows`, `_views`, `_providers`. Values are tried, flows set and providers called outside
+    it: that runs codecs and collectors of a caller's.
 Counterpart: androidx.lifecycle.SavedStateHandle. Its getStateFlow and getMutableStateFlow of one key are two flows, of
 which the former misses what is set in the latter; here they are one.
 """
@@ -57,12 +57,13 @@ class SavedStateHandle:
     AndroidX: SavedStateHandle.
     """
 
-    __slots__ = ("__weakref__", "_flows", "_lock", "_providers", "_values")
+    __slots__ = ("__weakref__", "_flows", "_lock", "_providers", "_values", "_views")
 
     def __init__(self, initial: Mapping[str, object] | None = None) -> None:
         self._lock = RLock()
         self._values: dict[str, Any] = {}
         self._flows: dict[str, SavedStateFlow[Any]] = {}
+        self._views: dict[str, StateFlow[Any]] = {}  # of the flows, to read; not kept by them: it would be a circle
         self._providers: dict[str, Callable[[], object]] = {}
         for key, value in (initial or {}).items():
             key = _key(key)
@@ -122,6 +123,7 @@ class SavedStateHandle:
     def _remove(self, key: str) -> Any:
         with self._lock:
             self._providers.pop(key, None)
+            self._views.pop(key, None)
             flow = self._flows.pop(key, None)
             return self._values.pop(key, _ABSENT) if flow is None else flow.value
 
@@ -161,7 +163,7 @@ class SavedStateHandle:
         Raises:
             ValueError: `initial_value` cannot be saved.
         """
-        return self._flow(key, initial_value).read_only
+        return self._flow(key, initial_value)[1]
 
     def get_mutable_state_flow(self, key: str, initial_value: T) -> MutableStateFlow[T]:
         """Return the value of `key` as a MutableStateFlow, the same one each time: what is set there is set here.
@@ -175,9 +177,9 @@ class SavedStateHandle:
         Raises:
             ValueError: `initial_value` cannot be saved.
         """
-        return self._flow(key, initial_value)
+        return self._flow(key, initial_value)[0]
 
-    def _flow(self, key: str, initial_value: T) -> SavedStateFlow[T]:
+    def _flow(self, key: str, initial_value: T) -> tuple[MutableStateFlow[T], StateFlow[T]]:
         from ._saved_flow import SavedStateFlow
 
         key = _key(key)
@@ -186,7 +188,8 @@ class SavedStateHandle:
             flow = self._flows.get(key)
             if flow is None:
                 flow = self._flows[key] = SavedStateFlow(key, self._values.pop(key, initial_value))
-            return flow
+                self._views[key] = flow.as_state_flow()
+            return flow, self._views[key]
 
     # ---- saving
 
