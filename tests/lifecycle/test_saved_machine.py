@@ -104,5 +104,5 @@ class SavedMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-SavedMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+SavedMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 TestSaved = SavedMachine.TestCase
