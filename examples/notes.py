@@ -15,10 +15,21 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Thread
 
-from vmscope import Dispatchers, ViewModel, ViewModelStore, coroutine_scope, launch, run_main, view_models, with_context
+from vmscope import (
+    Dispatchers,
+    ViewModel,
+    ViewModelStore,
+    coroutine_scope,
+    launch,
+    run_main,
+    view_models,
+    with_context,
+)
 from vmscope.flow import MutableStateFlow, combine_states
 from vmscope.lifecycle import SavedStateFileError, SavedStateHandle, SavedStateRegistry, register_saved_type, saved
+from vmscope.sync import Channel
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,10 @@ class Program:
         async with coroutine_scope():
             saving = launch(self._save_what_changes)
             self._show()
-            while line := await with_context(Dispatchers.IO, sys.stdin.readline):
-                if line.strip() == "/quit":
+            async for line in typed_lines():
+                if line == "/quit":
                     break
-                self._obey(line.strip())
+                self._obey(line)
             saving.cancel()
         await with_context(Dispatchers.IO, self.saved_state_registry.save_to, self.path)
         self.view_model_store.clear()  # after the save: what was cleared is saved no more
@@ -109,6 +120,20 @@ class Program:
         say(f"{len(shown)} of {len(self.notes.all.value)} with {word!r}:" if word else f"all {len(shown)}:")
         for note in shown:
             say(f"  {note.at:%d.%m. %H:%M}  {note.text}")
+
+
+def typed_lines() -> Channel[str]:
+    """What is typed, line by line, until Ctrl-D."""
+    lines = Channel[str](Channel.UNLIMITED)
+
+    def read() -> None:
+        for line in sys.stdin:
+            lines.try_send(line.strip())
+        lines.close()
+
+    # A thread that may be left behind: none can be woken that waits for a key, and Ctrl-C is not to wait for one.
+    Thread(target=read, name="keyboard", daemon=True).start()
+    return lines
 
 
 def say(text: str) -> None:

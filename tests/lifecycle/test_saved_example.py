@@ -51,7 +51,7 @@ class Notes:
         assert self.process.stdout
         self.process.stdin.close()
         rest = self.process.stdout.read()  # not communicate(): that would miss what `until` has read ahead
-        self.process.wait()
+        self.process.wait(timeout=20)
         return rest.splitlines()
 
 
@@ -95,7 +95,7 @@ def test_the_notes_survive_kill_9_and_every_other_end(start: Callable[[], Notes]
         notes.type(f"note {number}")
         notes.until(f"saved {number + 1}")
         notes.process.send_signal(how)
-        assert notes.process.wait() == (0 if how == signal.SIGINT else -how)
+        assert notes.process.wait(timeout=20) == (0 if how == signal.SIGINT else -how)
 
 
 def test_an_end_saves_what_was_done_last_and_the_search_comes_back(start: Callable[[], Notes]) -> None:
