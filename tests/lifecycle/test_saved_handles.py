@@ -387,7 +387,7 @@ def test_many_threads_that_make_view_models_while_others_save_lose_nothing() -> 
 
     def save() -> None:
         gate.wait()
-        while not done.is_set():
+        while not done.is_set() and len(states) < 20:
             states.append(window.save())
 
     makers = [threading.Thread(target=make, args=(names[start::2],)) for start in (0, 1)]
