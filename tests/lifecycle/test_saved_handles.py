@@ -403,3 +403,15 @@ def test_many_threads_that_make_view_models_while_others_save_lose_nothing() -> 
     for state in (*states, window.save()):
         again = ViewModelProvider(Window(state))
         assert [again.get(Search, name).query.value for name in names] == names
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated where the function is made")
+def test_a_constructor_may_name_a_class_that_only_type_checkers_import() -> None:
+    """V11"""
+    names: dict[str, Any] = {"ViewModel": ViewModel}
+    source = "class Lazy(ViewModel):\n    def __init__(self, state: SavedStateHandle):\n        self.state = state\n"
+    exec(compile(source, "lazy.py", "exec", dont_inherit=True), names)  # without this file's `from __future__`
+
+    made = ViewModelProvider(Window())[names["Lazy"]]
+
+    assert isinstance(made.state, SavedStateHandle)

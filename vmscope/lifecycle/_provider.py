@@ -261,8 +261,18 @@ def _needed_arguments(function: Any, skip: int) -> list[str]:
 
 def _wants(function: Any, name: str, cls: type, usual_name: str) -> bool:
     """Say whether the argument `name` asks for a `cls`, by its annotation or by its name."""
-    noted = getattr(function, "__annotations__", {}).get(name)
+    noted = _annotation(function, name)
     return name == usual_name or noted is cls or noted == cls.__name__
+
+
+def _annotation(function: Any, name: str) -> Any:
+    try:
+        return getattr(function, "__annotations__", {}).get(name)
+    except NameError:  # from 3.14 on they are evaluated here, and a name may have been imported for type checkers alone
+        from importlib import import_module
+
+        library = import_module("annotationlib")
+        return library.get_annotations(function, format=library.Format.STRING).get(name)
 
 
 def _takes_argument(function: Any) -> bool:
