@@ -28,10 +28,13 @@ ORDER = """
     lifecycle._extras lifecycle._cleanup lifecycle._viewmodel lifecycle._store
     lifecycle._codec lifecycle._saved_file lifecycle._saved_registry lifecycle._saved_flow lifecycle._saved_state
     lifecycle._saved_delegate lifecycle._saved_handles lifecycle._provider lifecycle._nested
+    lifecycle._main_thread lifecycle._states lifecycle._lifecycle_scope lifecycle._lifecycle lifecycle._registry
+    lifecycle._repeat lifecycle._with_state lifecycle._process_owner
+    lifecycle._live_data lifecycle._mediator lifecycle._transformations lifecycle._live_data_builder lifecycle._flows
     debug._tree
     testing._events testing._flight testing._hang testing._charge testing._scheduler testing._dispatchers
     testing._checks testing._main testing._guard testing._decorate testing._scope testing._flows testing._shadow
-    testing._scenario
+    testing._scenario testing._lifecycle_owner
     testing._explore_places testing._explore_run testing._explore_locks testing._explore
     demo._timeline demo._server demo._screen demo._checks demo._table demo._report demo._story __main__
 """.split()
@@ -39,8 +42,9 @@ ROOT = pathlib.Path(__file__).parent.parent / "vmscope"
 # Loaded on first use, by a function, because not every program needs it: the only ways down.
 LATE = {
     "coroutines._dispatcher": {"coroutines._executor", "coroutines._timer"},
-    "flow._flow": {"flow._sharing"},
+    "flow._flow": {"flow._sharing", "lifecycle._flows", "lifecycle._states"},
     "flow._hot": {"flow._derived"},
+    "lifecycle._live_data": {"lifecycle._transformations", "lifecycle._flows"},
 }
 # Users start these by name or import them by name; no room does.
 ENDS = ("demo", "hosts", "testing", "__main__")

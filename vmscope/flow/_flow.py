@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
+from ..coroutines._context import EmptyCoroutineContext
 from ..coroutines._job import SupervisorJob
 from ..coroutines._pool import Default
 from ..coroutines._scope import CoroutineScope
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ..coroutines._context import CoroutineContext
     from ..coroutines._dispatcher import CoroutineDispatcher
     from ..coroutines._job import Job
+    from ..lifecycle._lifecycle import Lifecycle, LifecycleOwner
+    from ..lifecycle._live_data import LiveData
+    from ..lifecycle._states import State
     from ._hot import SharedFlow, StateFlow
     from ._operators import IndexedValue
     from ._started import SharingStarted
@@ -637,6 +641,44 @@ class Flow(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+    def flow_with_lifecycle(self, of: Lifecycle | LifecycleOwner, state: State | None = None) -> Flow[T_co]:
+        """Collect this flow while a lifecycle is in `state` or above, and anew each time; hand its values on.
+
+        Args:
+            of: The lifecycle, or its owner.
+            state: CREATED, STARTED or RESUMED; by default STARTED.
+
+        Raises:
+            ValueError: `state` is INITIALIZED.
+
+        It ends when the lifecycle is destroyed. What stands above is cancelled below the state; what stands below it
+        goes on.
+        Threads: collected on any; the lifecycle is observed on the main thread.
+        AndroidX: flowWithLifecycle.
+        """
+        from ..lifecycle._flows import flow_while
+        from ..lifecycle._states import State
+
+        return flow_while(self, of, State.STARTED if state is None else state)
+
+    def as_live_data(
+        self, timeout: float = 5.0, context: CoroutineContext = EmptyCoroutineContext
+    ) -> LiveData[T_co]:
+        """Return a LiveData of the values; this flow is collected while that is observed, and `timeout` seconds longer.
+
+        Args:
+            timeout: Seconds, as for `live_data`; collected anew for whoever observes later.
+            context: Added to Dispatchers.Main.immediate, for the collecting coroutine.
+
+        A StateFlow gives its value at once: on the main thread it is there when this returns, else it is posted. A
+        failure of the flow goes to the exception handler of `context`, as for `launch`.
+        AndroidX: asLiveData, which counts milliseconds.
+        """
+        from ..lifecycle._flows import live_data_of
+
+        return live_data_of(self, timeout, context)
+
 
 
 def _checked(function: Callable[..., Any], where: str) -> Callable[..., Any]:

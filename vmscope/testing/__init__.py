@@ -7,6 +7,7 @@ from ._explore import Exploration, ScheduleError, explore
 from ._flows import FlowTest, Recorded, record_values, test_flow
 from ._guard import ViewModelGuard, ViewModelTest, main_dispatcher
 from ._hang import HangError, coroutines_timeout
+from ._lifecycle_owner import TestLifecycleOwner
 from ._main import reset_main, set_main
 from ._scenario import ViewModelScenario
 from ._scheduler import TestScheduler
@@ -24,6 +25,7 @@ __all__ = (
     "ShadowLooper",
     "StandardTestDispatcher",
     "TestDispatcher",
+    "TestLifecycleOwner",
     "TestScheduler",
     "TestScope",
     "UncompletedCoroutinesError",

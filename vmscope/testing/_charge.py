@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._errors import add_suppressed
-from .._primitives import RLock, get_ident
+from .._primitives import RLock, get_ident, report_uncaught
 from ..coroutines._context import CoroutineName
 from ..coroutines._exceptions import add_global_exception_handler
 from ..coroutines._job import COMPLETED, Job
@@ -202,8 +202,8 @@ def _leaked(late: list[tuple[TestRun, str, BaseException]]) -> LeakedFailureErro
     return leaked
 
 
-def _take(context: CoroutineContext, error: BaseException) -> object:
-    """The global exception handler. It may stand while no test runs, for coroutines that outlive theirs."""
+def _take(context: CoroutineContext, error: BaseException) -> None:
+    """The global exception handler."""
     job = context.get(Job)
     name = context.get(CoroutineName)
     known = launch_of(job)
@@ -214,14 +214,16 @@ def _take(context: CoroutineContext, error: BaseException) -> object:
         if run is not None and (run.over or run.answered):
             if not run.answered:
                 _late.append((run, where, error))
-            return None
+            return
         charged = [run] if run is not None else list(_active)
         for each in charged:
             each.failures.append(error)
-    if not charged:
-        return NotImplemented
-    error.add_note(f"uncaught in {where.rstrip(',')}; charged to {', '.join(each.name for each in charged)}")
-    return None
+    if charged:
+        error.add_note(f"uncaught in {where.rstrip(',')}; charged to {', '.join(each.name for each in charged)}")
+        return
+    if name is not None:
+        error.add_note(f"in coroutine {name.name!r}")
+    report_uncaught(error)
 
 
 def raise_all(first: BaseException | None, others: list[BaseException]) -> None:
