@@ -218,6 +218,8 @@ def test_who_holds_a_permit_is_never_more_than_there_are_and_the_order_is_that_o
             entered.append(number)
             inside.add(number)
             assert len(inside) <= permits
+            later = [other for other in asked[asked.index(number) :] if other not in entered]
+            assert lock.statistics().waiting <= len(later)  # nobody who asked before stands in the line any more
             try:
                 yield from doors[number].receive_catching()
             finally:
@@ -239,7 +241,8 @@ def test_who_holds_a_permit_is_never_more_than_there_are_and_the_order_is_that_o
         door.close()
     dispatcher.drain()
 
-    assert entered == [number for number in asked if number in entered]
+    if permits == 1:  # of several, one may find a permit while an earlier one, who has his, is still on his way
+        assert entered == [number for number in asked if number in entered]
     assert not inside
     assert all(job.is_completed for job in jobs)
     assert lock.statistics()[:2] == (0, 0)
