@@ -10,6 +10,7 @@ import pytest
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
+    CancelScope,
     CoroutineExceptionHandler,
     CoroutineScope,
     CoroutineStart,
@@ -18,6 +19,7 @@ from vmscope import (
     SupervisorJob,
     await_cancellation,
     coroutine_scope,
+    current_job,
     delay,
     launch,
     run_blocking,
@@ -350,3 +352,52 @@ def test_a_producer_that_hangs_is_cancelled_with_its_scope() -> None:
         yield from coroutine_scope(scoped)
 
     run_blocking(main)
+
+
+# -- in a block that is no scope
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda: produce(lambda _: await_cancellation()),
+        lambda: actor(lambda _: await_cancellation()),
+        lambda: ticker(1.0),
+    ],
+    ids=["produce", "actor", "ticker"],
+)
+def test_what_is_started_in_a_cancel_scope_belongs_to_the_coroutine(start: Callable[[], Any]) -> None:
+    seen: list[Any] = []
+
+    async def body() -> None:
+        with CancelScope() as block:
+            channel = start()
+            block.cancel()
+        seen.append((channel.job.parent is current_job(), channel.job.is_active))
+        channel.cancel()
+
+    with VMain() as main:
+        CoroutineScope(Dispatchers.Main).launch(body)
+        main.drain()
+
+    assert seen == [(True, True)]
+
+
+def test_await_close_waits_in_a_cancel_scope_too() -> None:
+    log: list[str] = []
+
+    async def block(producer: ProducerScope[int]) -> None:
+        with CancelScope():
+            await producer.send(1)
+            await producer.await_close(lambda: log.append("unregistered"))
+
+    async def body() -> None:
+        channel = produce(block)
+        log.append(f"got {await channel.receive()}")
+        channel.cancel()
+
+    with VMain() as main:
+        CoroutineScope(Dispatchers.Main).launch(body)
+        main.drain()
+
+    assert log == ["got 1", "unregistered"]

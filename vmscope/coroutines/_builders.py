@@ -30,7 +30,7 @@ from ._here import here
 from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellable
 from ._main import Main, Posted
 from ._pool import IO, Default
-from ._scope import CoroutineStart, launch_in
+from ._scope import CoroutineStart, home, launch_in
 from ._suspend import (
     CANCELLABLE,
     RETURNING,
@@ -68,9 +68,8 @@ def launch(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
     Raises:
         IllegalStateError: Called outside a coroutine: there it is `scope.launch(...)`.
     """
-    coroutine = needed("launch() without a scope")
-    frame = coroutine._frame._home
-    return launch_in(StandaloneCoroutine, frame, frame._env, block, args, context, start, name)
+    parent = home("launch() without a scope")
+    return launch_in(StandaloneCoroutine, parent, parent._env, block, args, context, start, name)
 
 
 @overload
@@ -102,11 +101,10 @@ def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
     Raises:
         IllegalStateError: Called outside a coroutine: there it is `scope.async_(...)`.
     """
-    coroutine = needed("async_() without a scope")
-    frame = coroutine._frame._home
+    parent = home("async_() without a scope")
     return cast(
         "Deferred[Any]",
-        launch_in(DeferredCoroutine, frame, frame._env, block, args, context, start, name),
+        launch_in(DeferredCoroutine, parent, parent._env, block, args, context, start, name),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import CancellationException, IllegalStateError
 from ._coroutine import needed
-from ._frame import ScopeCoroutine, close_frame, make_frame
+from ._frame import InnerBlock, ScopeCoroutine, close_frame, make_frame
 from ._job import Job, cancel_tree
 from ._time import TimeoutCoroutine, checked_seconds
 
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from ._coroutine import Coroutine
 
 
-class _CancelFrame(ScopeCoroutine):
+class _CancelFrame(InnerBlock):
     """The block of a CancelScope."""
 
-    __slots__ = ("_home", "_scope")
-    _home: Any  # not itself: what is launched inside belongs there
+    __slots__ = ("_scope",)
     _scope: CancelScope
 
 
@@ -94,8 +93,6 @@ class CancelScope:
         coroutine = needed("with CancelScope()")
         outer = coroutine._frame
         frame = make_frame(_CancelFrame, outer, outer._env)
-        assert isinstance(frame, _CancelFrame)
-        frame._home = outer._home
         frame._scope = self
         self._coroutine = coroutine
         self._outer = outer

@@ -11,7 +11,7 @@ Counterpart: kotlinx.coroutines.ScopeCoroutine, DispatchedCoroutine, Undispatche
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException
 from ._context import CoroutineName
@@ -23,6 +23,8 @@ from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate
 
 if TYPE_CHECKING:
     from ._context import CoroutineContext, ThreadContextElement
+
+F = TypeVar("F", bound="ScopeCoroutine")
 
 
 class ScopeCoroutine(Job):
@@ -76,7 +78,7 @@ class ScopeCoroutine(Job):
         return False
 
 
-def make_frame(kind: type[ScopeCoroutine], parent: Job | None, env: Env) -> ScopeCoroutine:
+def make_frame(kind: type[F], parent: Job | None, env: Env) -> F:
     """Make a frame of `kind`. (Job's own constructor takes a parent alone.)"""
     frame = object.__new__(kind)
     frame._init_frame(parent, env)
@@ -88,6 +90,17 @@ class SupervisorCoroutine(ScopeCoroutine):
 
     __slots__ = ()
     _supervises = True
+
+
+class InnerBlock(ScopeCoroutine):
+    """A block that is no scope: it can be cancelled and waits for its own, what is launched in it belongs around it."""
+
+    __slots__ = ("_home",)
+    _home: Any
+
+    def _init_frame(self, parent: Job | None, env: Env) -> None:
+        super()._init_frame(parent, env)
+        self._home = self if parent is None else parent._home
 
 
 class FrameWait(Suspension[Any]):
@@ -258,7 +271,7 @@ def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, str
     raise error
 
 
-def new_frame(kind: type[ScopeCoroutine], coroutine: Coroutine) -> ScopeCoroutine:
+def new_frame(kind: type[F], coroutine: Coroutine) -> F:
     """Make a frame below the innermost one of `coroutine`, in the same context."""
     outer = coroutine._frame
     return make_frame(kind, outer, outer._env)

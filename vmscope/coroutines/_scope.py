@@ -372,7 +372,8 @@ class ScopeBlock(Call[T]):
         return scope_of(self._frame.coroutine_context)
 
     def _new_frame(self, coroutine: Coroutine) -> ScopeCoroutine:
-        return new_frame(self._args[0], coroutine)
+        kind: type[ScopeCoroutine] = self._args[0]
+        return new_frame(kind, coroutine)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -454,6 +455,16 @@ def _join_shielded(job: Job) -> Generator[Any, Any, None]:
 # -- what is there without naming it: the running coroutine
 
 
+def home(what: str) -> Coroutine | ScopeCoroutine:
+    """Return the job that `what`, written without a scope, acts on: the running coroutine or the innermost scope in it.
+
+    Raises:
+        IllegalStateError: Called outside a coroutine.
+    """
+    found: Coroutine | ScopeCoroutine = needed(what)._frame._home
+    return found
+
+
 def current_job() -> Job:
     """Return the Job of the running coroutine, or of the innermost scope block in it.
 
@@ -462,8 +473,7 @@ def current_job() -> Job:
 
     Kotlin: currentCoroutineContext().job.
     """
-    job: Job = needed("current_job()")._frame._home
-    return job
+    return home("current_job()")
 
 
 def current_context() -> CoroutineContext:
@@ -474,8 +484,7 @@ def current_context() -> CoroutineContext:
 
     Kotlin: currentCoroutineContext().
     """
-    context: CoroutineContext = needed("current_context()")._frame._home.coroutine_context
-    return context
+    return home("current_context()").coroutine_context
 
 
 def current_scope() -> CoroutineScope:
@@ -519,5 +528,5 @@ def cancel(message: str | CancellationException | None = None, cause: BaseExcept
 
     Kotlin: cancel() on the receiver.
     """
-    job = needed("cancel()")._frame._home
+    job = home("cancel()")
     job.cancel(cancellation(job, message, cause))

@@ -18,7 +18,7 @@ from .._errors import CancellationException, IllegalStateError
 from ..coroutines._coroutine import Coroutine, StandaloneCoroutine, escape, needed
 from ..coroutines._exceptions import handle_coroutine_exception
 from ..coroutines._job import NEW, Job, cancel_tree, cancellation
-from ..coroutines._scope import CoroutineScope, CoroutineStart, launch_in
+from ..coroutines._scope import CoroutineScope, CoroutineStart, home, launch_in
 from ..coroutines._suspend import RETURNING, Call, CancellableContinuation, Suspending
 from ..coroutines._time import checked_seconds, delay
 from ._channel import Channel, ChannelResult, ReceiveChannel, SendChannel
@@ -248,8 +248,8 @@ def _launch(
     context: CoroutineContext | None, start: CoroutineStart, name: str | None,
 ) -> None:  # fmt: skip
     if scope is None:
-        frame = needed(f"{where} without a scope")._frame
-        launch_in(kind, frame, frame._env, block, args, context, start, name)
+        parent = home(f"{where} without a scope")
+        launch_in(kind, parent, parent._env, block, args, context, start, name)
     else:
         launch_in(kind, scope._job, scope._env, block, args, context, start, name)
 
@@ -310,7 +310,7 @@ def await_close(block: Callable[[], object] | None = None) -> Suspending[None]:
 
 def _await_close(producer: ProducerScope[Any] | None, block: Callable[[], object] | None) -> Generator[Any, Any, None]:
     coroutine = needed("await_close()")
-    if not isinstance(coroutine, ProducerCoroutine) or coroutine._frame is not coroutine:
+    if not isinstance(coroutine, ProducerCoroutine) or coroutine._frame._home is not coroutine:
         raise IllegalStateError("await_close() can only be invoked from the producer context")
     channel = coroutine.channel
     if producer is not None and producer.channel is not channel:
