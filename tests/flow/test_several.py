@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vmscope import CoroutineScope, Dispatchers, await_cancellation, delay, yield_
+from vmscope import (
+    CancelScope,
+    CoroutineExceptionHandler,
+    CoroutineScope,
+    Dispatchers,
+    Job,
+    await_cancellation,
+    coroutine_scope,
+    current_job,
+    current_scope,
+    delay,
+    launch,
+    supervisor_scope,
+    yield_,
+)
 from vmscope.flow import (
     as_flow,
     combine,
@@ -327,3 +341,98 @@ def test_a_lazy_value_that_failed_is_tried_again_unless_told_otherwise(main: VMa
             with pytest.raises(Boom):
                 run(main, value.await_)
         assert len(begun) == expected
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        lambda values: values,
+        lambda values: values.buffer(3),
+        lambda values: values.flow_on(Dispatchers.Default),
+        lambda values: values.combine_with(flow_of(0), lambda value, _: value),
+        lambda values: merge(values, empty_flow()),
+        lambda values: values.zip_with(flow_of(0), lambda value, _: value),
+        lambda values: values.flat_map_latest(flow_of),
+        lambda values: values.debounce(0.5),
+        lambda values: values.buffer(3).map(lambda value: value),
+        lambda values: values.map_concurrent(2, lambda value: value),
+    ],
+    ids=["plain", "buffer", "flow_on", "combine", "merge", "zip", "flat_map_latest", "debounce", "map", "concurrent"],
+)
+def test_what_a_collector_launches_belongs_to_the_scope_around_the_collection(main: VMain, below: Any) -> None:
+    log: list[Any] = []
+
+    async def child() -> None:
+        await delay(5)
+        log.append("child")
+
+    async def block() -> None:
+        around = current_job()
+
+        def each(value: int) -> None:
+            launch(child)
+            log.append((value, current_job() is around, current_scope().coroutine_context[Job] is around))
+
+        await below(flow_of(1)).collect(each)
+        log.append("collected")
+
+    async def both() -> None:
+        await coroutine_scope(block)
+        log.append("over")
+
+    job = CoroutineScope(Dispatchers.Main).launch(both)
+    main.run_until(lambda: job.is_completed)
+
+    assert log == [(1, True, True), "collected", "child", "over"]
+
+
+def test_the_failure_of_what_a_collector_launched_is_one_of_the_scope_around_the_collection(main: VMain) -> None:
+    log: list[Any] = []
+
+    async def fail() -> None:
+        raise Boom("below")
+
+    async def each(value: int) -> None:
+        launch(fail)
+        try:
+            await delay(5)
+        finally:
+            log.append("left")
+
+    async def block() -> None:
+        await supervisor_scope(flow_of(1).buffer(3).collect, each)
+
+    seen: list[BaseException] = []
+    handler = CoroutineExceptionHandler(lambda _, failure: seen.append(failure))
+    job = CoroutineScope(Dispatchers.Main + handler).launch(block)
+    main.drain()
+
+    assert log == ["left"]
+    assert [type(failure) for failure in seen] == [Boom]
+    assert not job.is_cancelled
+
+
+def test_a_loop_over_a_flow_that_is_left_in_a_cancel_scope_closes_the_flow_in_the_coroutine(main: VMain) -> None:
+    log: list[Any] = []
+
+    @flow
+    async def slow(collector: Any) -> None:
+        try:
+            await collector.emit(1)
+        finally:
+            await delay(3)
+            log.append("closed")
+
+    async def block() -> None:
+        with CancelScope() as scope:
+            async for value in slow:
+                log.append(value)
+                break
+            scope.cancel()
+        log.append("left")
+
+    job = CoroutineScope(Dispatchers.Main).launch(block)
+    main.drain()
+
+    assert log == [1, "left", "closed"]
+    assert job.is_completed

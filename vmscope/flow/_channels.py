@@ -18,7 +18,7 @@ from typing import Any
 from .._errors import IllegalStateError
 from ..coroutines._context import CoroutineContext, EmptyCoroutineContext, checked_context
 from ..coroutines._coroutine import needed
-from ..coroutines._frame import ScopeCoroutine, in_frame, make_frame, new_frame
+from ..coroutines._frame import InnerBlock, ScopeCoroutine, in_frame, make_frame, new_frame
 from ..coroutines._job import Job
 from ..coroutines._scope import CoroutineScope, CoroutineStart, launch_in
 from ..sync._channel import BufferOverflow, Channel
@@ -86,7 +86,7 @@ class ChannelRun:
         return None
 
     def __call__(self, emit: Emit) -> Generator[Any, Any, None]:
-        yield from in_frame(new_frame(ScopeCoroutine, needed("collect")), self._receive, (emit,))
+        yield from in_frame(new_frame(InnerBlock, needed("collect")), self._receive, (emit,))
 
     def _receive(self, emit: Emit) -> Generator[Any, Any, None]:
         yield from consume(self.produce(None), emit)

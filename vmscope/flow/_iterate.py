@@ -155,8 +155,9 @@ class FlowIterator(Generic[T_co]):
             return
         frame = coroutine._frame
         if current.get() is coroutine and frame is not None:
+            home = frame._home
             launch_in(
-                StandaloneCoroutine, frame, frame._env, _close_left, (generator, self._inner), None,
+                StandaloneCoroutine, home, home._env, _close_left, (generator, self._inner), None,
                 CoroutineStart.UNDISPATCHED, None,
             )  # fmt: skip
         else:  # the loop's coroutine is gone, or this runs in another: where the flow belongs, nothing runs any more

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CancellationException
 from ..coroutines._context import CoroutineContext, EmptyCoroutineContext
 from ..coroutines._coroutine import DeferredCoroutine, StandaloneCoroutine, needed
-from ..coroutines._frame import ScopeCoroutine, in_frame, make_frame, new_frame
+from ..coroutines._frame import InnerBlock, ScopeCoroutine, in_frame, make_frame, new_frame
 from ..coroutines._job import Job, cancel_tree
 from ..coroutines._scope import CoroutineStart, launch_in
 from ..coroutines._suspend import suspend
@@ -37,7 +37,7 @@ class ChildCancelled(CancellationException):
         super().__init__("Child of the scoped flow was cancelled")
 
 
-class FlowCoroutine(ScopeCoroutine):
+class FlowCoroutine(InnerBlock):
     """The block of an operator that runs several coroutines: one that ends cancelled ends them all.
 
     Kotlin: FlowCoroutine.
@@ -330,14 +330,15 @@ def zipped(first: Run, second: Run, function: Callable[[Any, Any], Any]) -> Run:
     """Pair the values of two flows; the end of the shorter one ends the other."""
 
     def start(emit: Emit) -> Generator[Any, Any, None]:
-        return in_frame(new_frame(ScopeCoroutine, needed("collect")), pair, (emit,))
+        return in_frame(new_frame(InnerBlock, needed("collect")), pair, (emit,))
 
     def pair(emit: Emit) -> Generator[Any, Any, None]:
         coroutine = needed("collect")
         outer = coroutine._frame
         other = produce_into(None, lambda producer: second(sends_to(producer.channel)))
         # A job of its own, nobody's child: the first flow ends when the other has, which a cancellation ends as well.
-        frame = make_frame(ScopeCoroutine, None, outer._env)
+        frame = make_frame(InnerBlock, None, outer._env)
+        frame._home = outer._home
         abort = FlowAborted(frame)
         other.invoke_on_close(lambda _: frame.cancel(abort) if frame.is_active else None)
 
