@@ -453,7 +453,7 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
     """
 
     __slots__ = (
-        "__weakref__", "_buffer", "_cancelled", "_cause", "_closed", "_conflated", "_handler", "_lock", "_overflow",
+        "__weakref__", "_buffer", "_cancelled", "_cause", "_closed", "_handler", "_lock", "_overflow",
         "_receivers", "_room", "_senders", "_traceback", "_undelivered",
     )  # fmt: skip
 

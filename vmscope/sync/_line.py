@@ -270,11 +270,8 @@ class Parked:
     """A thread that waits, in the place of a coroutine: to the one who grants there is no difference."""
 
     __slots__ = ("_bell", "_lock", "_waiter", "error", "value")
-    is_active = True
     _state = ACTIVE
     coroutine_context: CoroutineContext = EmptyCoroutineContext
-    _nodes = None
-
     value: Any
     error: BaseException | None
 

@@ -244,7 +244,7 @@ class _OnAwait(_OnJoin):
 class _OnTimeout(_Clause):
     """Also the item in the queue of timers."""
 
-    __slots__ = ("_queue", "_seconds", "removed", "when")
+    __slots__ = ("_queue", "_seconds", "when")
     asynchronous = True
     _queue: MessageQueue | None
     when: float
@@ -253,7 +253,6 @@ class _OnTimeout(_Clause):
         super().__init__(self, block)
         self._seconds = seconds
         self._queue = None
-        self.removed = False
 
     def ready(self) -> Any:
         return None if self._seconds <= 0 else WAITING
