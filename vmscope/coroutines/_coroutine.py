@@ -174,6 +174,9 @@ class Coroutine(Job):
         """Everything it was launched with, its dispatcher and itself as the Job."""
         return self._env.of(self)
 
+    def _on_start(self) -> None:
+        self._resume(None, None, RETURNING, None)
+
     def _title(self) -> str:
         name = self._env.context.get(CoroutineName)
         return f"{type(self).__name__} {name.name!r}" if name is not None else type(self).__name__
@@ -590,9 +593,6 @@ class StandaloneCoroutine(Coroutine):
             handle_coroutine_exception(self.coroutine_context, failure)
         return True
 
-    def _on_start(self) -> None:
-        self._resume(None, None, RETURNING, None)
-
 
 class _Escape:
     """In a message queue: raises what must leave its loop."""
@@ -627,9 +627,6 @@ class DeferredCoroutine(Coroutine, Deferred[T]):
     """Made by async_: its outcome is kept for those who await it."""
 
     __slots__ = ()
-
-    def _on_start(self) -> None:
-        self._resume(None, None, RETURNING, None)
 
     def _handle_failure(self, failure: BaseException) -> bool:
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):

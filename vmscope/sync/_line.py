@@ -272,6 +272,7 @@ class Parked:
     __slots__ = ("_bell", "_lock", "_waiter", "error", "value")
     _state = ACTIVE
     coroutine_context: CoroutineContext = EmptyCoroutineContext
+
     value: Any
     error: BaseException | None
 

@@ -19,7 +19,7 @@ from ..coroutines._coroutine import Coroutine, StandaloneCoroutine, escape, need
 from ..coroutines._exceptions import handle_coroutine_exception
 from ..coroutines._job import NEW, Job, cancel_tree, cancellation
 from ..coroutines._scope import CoroutineScope, CoroutineStart, home, launch_in
-from ..coroutines._suspend import RETURNING, Call, CancellableContinuation, Suspending
+from ..coroutines._suspend import Call, CancellableContinuation, Suspending
 from ..coroutines._time import checked_seconds, delay
 from ._channel import Channel, ChannelResult, ReceiveChannel, SendChannel
 
@@ -164,9 +164,6 @@ class ProducerCoroutine(Coroutine):
     def cancel(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
         """Cancel it and its channel."""
         self.channel.cancel(message, cause)
-
-    def _on_start(self) -> None:
-        self._resume(None, None, RETURNING, None)
 
     def _handle_failure(self, failure: BaseException) -> bool:
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):
