@@ -517,6 +517,16 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
         buffer.append(element)
         return dropped
 
+    def _was_put(self, element: T, answer: Any, tell_own: bool = True) -> None:
+        """`_put_locked` has put `element`: resume the receiver who gets it, or tell the hook what was dropped for it.
+
+        `tell_own`: also where that is `element` itself. A `try_send` does not.
+        """
+        if type(answer) is not _Dropped:
+            answer._grant(element)
+        elif tell_own or self._overflow is _DROP_OLDEST:
+            self._report(answer.element)
+
     def _take_locked(self) -> tuple[Any, Any]:
         """Take the next element: it, or CLOSED, or WAITING; and the sender who is to be told that he is rid of his."""
         buffer = self._buffer
@@ -546,11 +556,8 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
             return FAILED
         if answer is CLOSED:
             return ChannelResult("closed", None, self._send_error())
-        if type(answer) is _Dropped:
-            if self._overflow is _DROP_OLDEST:
-                self._report(answer.element)
-            return _SENT
-        answer._grant(element)
+        if answer is not None:
+            self._was_put(element, answer, tell_own=False)
         return _SENT
 
     def send_blocking(self, element: T, timeout: float | None = None) -> None:
@@ -769,14 +776,10 @@ class _Send(Wait[None]):
         return self._home._senders
 
     def _done(self, answer: Any, waiter: Any) -> None:
-        if answer is None:
-            return
         if answer is CLOSED:
             self._home._refuse(self._element, running_job() if waiter is None else None)
-        if type(answer) is _Dropped:
-            self._home._report(answer.element)
-        else:
-            answer._grant(self._element)
+        if answer is not None:
+            self._home._was_put(self._element, answer)
 
     def _came_to_nothing(self) -> None:
         self._home._report_in(self._frame.coroutine_context, self._element)

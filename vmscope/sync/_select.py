@@ -166,11 +166,7 @@ class _OnSend(_Lined):
             self._report()
             return CLOSED
         if answer is not None:
-            grant = getattr(answer, "_grant", None)
-            if grant is not None:
-                grant(self._element)
-            else:
-                self.what._report(answer.element)
+            self.what._was_put(self._element, answer)
         return None
 
     def leave(self) -> None:
