@@ -31,7 +31,7 @@ from ..coroutines._coroutine import running_job
 from ..coroutines._exceptions import handle_coroutine_exception
 from ..coroutines._suspend import Call, Suspending, check_block
 from ._errors import ClosedReceiveChannelError, ClosedSendChannelError, UndeliveredElementError
-from ._line import WAITING, Line, Wait, block, run_inline
+from ._line import WAITING, Line, Wait, Word, block, run_inline
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,17 +62,8 @@ _UNLIMITED = 2**31 - 1
 _DEFAULT_BUFFER = 64
 
 
-class _Closed:
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "CLOSED"
-
-
 #: In place of an element or an answer: the channel is closed, and has nothing.
-CLOSED: Any = _Closed()
-
-
+CLOSED: Any = Word("CLOSED")
 _ENDED, _EMPTY = (CLOSED, None), (WAITING, None)
 
 
@@ -517,16 +508,6 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
         buffer.append(element)
         return dropped
 
-    def _was_put(self, element: T, answer: Any, tell_own: bool = True) -> None:
-        """`_put_locked` has put `element`: resume the receiver who gets it, or tell the hook what was dropped for it.
-
-        `tell_own`: also where that is `element` itself. A `try_send` does not.
-        """
-        if type(answer) is not _Dropped:
-            answer._grant(element)
-        elif tell_own or self._overflow is _DROP_OLDEST:
-            self._report(answer.element)
-
     def _take_locked(self) -> tuple[Any, Any]:
         """Take the next element: it, or CLOSED, or WAITING; and the sender who is to be told that he is rid of his."""
         buffer = self._buffer
@@ -563,6 +544,16 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
     def send_blocking(self, element: T, timeout: float | None = None) -> None:
         """See SendChannel."""
         block(_Send(self, element), timeout, "send_blocking()")
+
+    def _was_put(self, element: T, answer: Any, tell_own: bool = True) -> None:
+        """`_put_locked` has put `element`: resume the receiver who gets it, or tell the hook what was dropped for it.
+
+        `tell_own`: also where that is `element` itself. A `try_send` does not.
+        """
+        if type(answer) is not _Dropped:
+            answer._grant(element)
+        elif tell_own or self._overflow is _DROP_OLDEST:
+            self._report(answer.element)
 
     # -- receiving
 
@@ -716,14 +707,15 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
 
     def _send_error(self) -> BaseException:
         """What sending to it raises, now that it is closed."""
-        if self._cause is None:
-            return ClosedSendChannelError("Channel was closed")
-        return self._cause.with_traceback(self._traceback)
+        return self._end_error(ClosedSendChannelError)
 
     def _receive_error(self) -> BaseException:
         """What receiving from it raises, now that it is closed and has nothing."""
+        return self._end_error(ClosedReceiveChannelError)
+
+    def _end_error(self, without_cause: type[Exception]) -> BaseException:
         if self._cause is None:
-            return ClosedReceiveChannelError("Channel was closed")
+            return without_cause("Channel was closed")
         return self._cause.with_traceback(self._traceback)
 
     def _refuse(self, element: T, job: Job | None) -> NoReturn:

@@ -87,7 +87,7 @@ class Condition(Held):
         checked_count(count, "count", 0)
         self._check("notify()")
         with self._lock:
-            taken = [wait for wait in (self._line.take() for _ in range(min(count, len(self._line)))) if wait]
+            taken = self._line.take_all(count)
         for wait in taken:
             wait._grant(None)
 

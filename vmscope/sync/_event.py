@@ -16,18 +16,43 @@ if TYPE_CHECKING:
     from ..coroutines._suspend import Suspending
 
 
-class Event:
+class _Gate:
+    """What coroutines and threads wait for together, until it is open for all."""
+
+    __slots__ = ("__weakref__", "_line", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._line = Line()
+
+    def wait(self) -> Suspending[None]:
+        """Suspend until it is open: an Event set, a latch counted down.
+
+        Cancellation: prompt; not looked at where it is open.
+        Threads: called in a coroutine; a plain thread has `wait_blocking`.
+        """
+        return _Wait(self)
+
+    def wait_blocking(self, timeout: float | None = None) -> bool:
+        """Let a plain thread sleep until it is open; False where `timeout` seconds were over before."""
+        try:
+            block(_Wait(self), timeout, "wait_blocking()")
+        except TimeoutError:
+            return False
+        return True
+
+
+class Event(_Gate):
     """A flag that is raised once and seen by all who wait for it, then and later.
 
     Threads: any.
     Python: threading.Event, asyncio.Event.
     """
 
-    __slots__ = ("__weakref__", "_is_set", "_line", "_lock")
+    __slots__ = ("_is_set",)
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._line = Line()
+        super().__init__()
         self._is_set = False
 
     @property
@@ -48,18 +73,6 @@ class Event:
         with self._lock:
             self._is_set = False
 
-    def wait(self) -> Suspending[None]:
-        """Suspend until the flag is up.
-
-        Cancellation: prompt; not looked at where it is up.
-        Threads: called in a coroutine; a plain thread has `wait_blocking`.
-        """
-        return _Wait(self)
-
-    def wait_blocking(self, timeout: float | None = None) -> bool:
-        """Let a plain thread sleep until the flag is up; False where `timeout` seconds were over before."""
-        return _waited(_Wait(self), timeout)
-
     def statistics(self) -> LineStatistics:
         """Return how many wait; `held` is 1 once it was set. Looking changes nothing."""
         with self._lock:
@@ -72,7 +85,7 @@ class Event:
         return None if self._is_set else WAITING
 
 
-class CountDownLatch:
+class CountDownLatch(_Gate):
     """Opens for good when it was counted down `count` times.
 
     Raises:
@@ -82,12 +95,11 @@ class CountDownLatch:
     Java: CountDownLatch.
     """
 
-    __slots__ = ("__weakref__", "_count", "_line", "_lock")
+    __slots__ = ("_count",)
 
     def __init__(self, count: int) -> None:
+        super().__init__()
         self._count = checked_count(count, "count", 0)
-        self._lock = RLock()
-        self._line = Line()
 
     @property
     def count(self) -> int:
@@ -105,18 +117,6 @@ class CountDownLatch:
             waiting = self._line.take_all()
         for wait in waiting:
             wait._grant(None)
-
-    def wait(self) -> Suspending[None]:
-        """Suspend until it is open.
-
-        Cancellation: prompt; not looked at where it is open.
-        Threads: called in a coroutine; a plain thread has `wait_blocking`.
-        """
-        return _Wait(self)
-
-    def wait_blocking(self, timeout: float | None = None) -> bool:
-        """Let a plain thread sleep until it is open; False where `timeout` seconds were over before."""
-        return _waited(_Wait(self), timeout)
 
     def statistics(self) -> LineStatistics:
         """Return how many wait; `held` is the count that is left. Looking changes nothing."""
@@ -137,14 +137,3 @@ class _Wait(Wait[None]):
 
     def _name(self) -> str:
         return "wait"
-
-    def _try_locked(self) -> Any:
-        return self._home._try_locked()
-
-
-def _waited(wait: Wait[None], timeout: float | None) -> bool:
-    try:
-        block(wait, timeout, "wait_blocking()")
-    except TimeoutError:
-        return False
-    return True

@@ -58,7 +58,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Word:
+class Word:
+    """A value that is told by identity, and shows its name."""
+
     __slots__ = ("_word",)
 
     def __init__(self, word: str) -> None:
@@ -69,7 +71,7 @@ class _Word:
 
 
 #: The answer of `_try_locked` when there is nothing to be had yet.
-WAITING: Any = _Word("WAITING")
+WAITING: Any = Word("WAITING")
 
 
 class Line:
@@ -102,10 +104,10 @@ class Line:
                 return wait
         return None
 
-    def take_all(self) -> list[Any]:
-        """Take out everybody, in order."""
-        found = []
-        while (wait := self.take()) is not None:
+    def take_all(self, most: float = inf) -> list[Any]:
+        """Take out everybody, in order; no more than `most`."""
+        found: list[Any] = []
+        while len(found) < most and (wait := self.take()) is not None:
             found.append(wait)
         return found
 
@@ -198,7 +200,7 @@ class Wait(Continuation[T]):
 
     def _try_locked(self) -> Any:
         """Do it, if it can be done now; else answer WAITING."""
-        raise NotImplementedError
+        return self._home._try_locked()
 
     def _line_locked(self) -> Line:
         """Where to stand."""

@@ -76,6 +76,9 @@ class ReadWriteMutex:
             self._readers += 1
         return True
 
+    def _try_locked(self, writes: bool) -> bool:
+        return not self._line and self._enter_locked(writes)
+
     def _let_in_locked(self) -> list[Any]:
         """Let in whom there is room for now, from the front; they are to be told."""
         found = []
@@ -114,7 +117,7 @@ class ReadWriteSide(Held):
         """Take the lock if it is free and nobody waits."""
         of = self._of
         with of._lock:
-            return not of._line and of._enter_locked(self._writes)
+            return of._try_locked(self._writes)
 
     def unlock(self) -> None:
         """Give the lock back; who waits next goes on.
@@ -165,8 +168,7 @@ class _Enter(Wait[None]):
         return "lock"
 
     def _try_locked(self) -> Any:
-        home = self._home
-        return None if not home._line and home._enter_locked(self._writes) else WAITING
+        return None if self._home._try_locked(self._writes) else WAITING
 
     def _give_back(self, value: Any) -> None:
         self._side.unlock()

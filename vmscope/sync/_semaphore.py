@@ -117,9 +117,6 @@ class _Acquire(Wait[None]):
     def _name(self) -> str:
         return "acquire"
 
-    def _try_locked(self) -> Any:
-        return self._home._try_locked()
-
     def _give_back(self, value: Any) -> None:
         self._home.release()
 
