@@ -294,6 +294,12 @@ def takes_collector(block: Callable[..., object], others: int, where: str) -> bo
     return bool(needs > others)
 
 
+def block_for(block: Callable[..., object], where: str, others: int = 0) -> Callable[..., Generator[Any, Any, Any]]:
+    """Return what runs `block`, with a collector of the Emit it gets first where `block` takes one."""
+    wants = takes_collector(block, others, where)
+    return lambda emit, *args: run_now(block(FlowCollector(emit), *args) if wants else block(*args))
+
+
 def is_async_generator_function(block: Any) -> bool:
     """Say whether calling `block` gives an async generator, without calling it."""
     while not hasattr(block, "__code__"):

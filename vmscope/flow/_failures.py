@@ -14,17 +14,17 @@ from typing import Any
 from .._errors import CancellationException, add_suppressed
 from ..coroutines._coroutine import needed
 from ..coroutines._time import checked_seconds, delay
-from ._emit import Emit, FailedCollector, FlowCollector, Run, run_now, takes_collector
+from ._emit import Emit, FailedCollector, FlowCollector, Run, block_for, run_now, takes_collector
 
 Left = Iterator[Any] | None
 
 
 def started(run: Run, block: Callable[..., object]) -> Run:
     """Run `block(collector)` before the flow."""
-    wants = takes_collector(block, 0, "on_start()")
+    before = block_for(block, "on_start()")
 
     def start(emit: Emit) -> Generator[Any, Any, None]:
-        yield from run_now(block(FlowCollector(emit)) if wants else block())
+        yield from before(emit)
         yield from run(emit)
 
     return start
@@ -32,7 +32,7 @@ def started(run: Run, block: Callable[..., object]) -> Run:
 
 def if_empty(run: Run, block: Callable[..., object]) -> Run:
     """Run `block(collector)` where the flow ended without a value."""
-    wants = takes_collector(block, 0, "on_empty()")
+    instead = block_for(block, "on_empty()")
 
     def start(emit: Emit) -> Generator[Any, Any, None]:
         empty = True
@@ -44,7 +44,7 @@ def if_empty(run: Run, block: Callable[..., object]) -> Run:
 
         yield from run(each)
         if empty:
-            yield from run_now(block(FlowCollector(emit)) if wants else block())
+            yield from instead(emit)
 
     return start
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import warn
 
 from .._errors import VmScopeWarning
-from ._emit import Emit, FlowCollector, Run, run_now, takes_collector
+from ._emit import Emit, Run, block_for
 from ._flow import Flow
 
 if TYPE_CHECKING:
@@ -133,12 +133,11 @@ class StateFlow(SharedFlow[T_co]):
 class _Subscribed(SharedFlow[T_co]):
     """What `on_subscription` returns."""
 
-    __slots__ = ("_block", "_of", "_wants")
+    __slots__ = ("_block", "_of")
 
     def _hold(self, of: SharedFlow[T_co], block: Callable[..., object]) -> None:
         self._of = of
-        self._block = block
-        self._wants = takes_collector(block, 0, "on_subscription()")
+        self._block = block_for(block, "on_subscription()")
 
     @property
     def replay_cache(self) -> tuple[T_co, ...]:
@@ -146,7 +145,7 @@ class _Subscribed(SharedFlow[T_co]):
 
     def _collect(self, emit: Emit, subscribed: OnSubscription | None) -> Generator[Any, Any, None]:
         def both() -> Generator[Any, Any, None]:
-            yield from run_now(self._block(FlowCollector(emit)) if self._wants else self._block())
+            yield from self._block(emit)
             if subscribed is not None:
                 yield from subscribed()
 

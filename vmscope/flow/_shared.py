@@ -434,10 +434,7 @@ class MutableSharedFlow(_Buffer[T]):
     @property
     def subscription_count(self) -> StateFlow[int]:
         """How many collect it now, as a StateFlow; those who collect that are told of each change."""
-        with self._lock:
-            if self._count is None:
-                self._count = SubscriptionCount.starting_at(self._slots.count)
-            return self._count
+        return count_of(self)
 
     def as_shared_flow(self) -> SharedFlow[T]:
         """Return this flow for those who only read."""
@@ -499,3 +496,12 @@ class SubscriptionCount(_Buffer[int], StateFlow[int]):
             resumed = self._ready_locked()
         for one in resumed:
             one._resume(None)
+
+
+def count_of(flow: Any) -> StateFlow[int]:
+    """Return how many collect `flow`, which has slots, followed from the first time on that somebody asks."""
+    with flow._lock:
+        if flow._count is None:
+            flow._count = SubscriptionCount.starting_at(flow._slots.count)
+        count: SubscriptionCount = flow._count
+        return count

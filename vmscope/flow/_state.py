@@ -40,7 +40,7 @@ from ..coroutines._suspend import SUSPENDED, Continuation, Suspending
 from ._emit import DONE, NOTHING, Emit
 from ._hot import OnSubscription, SharedFlow, StateFlow, shared_view, state_view
 from ._operators import same
-from ._shared import SubscriptionCount
+from ._shared import SubscriptionCount, count_of
 from ._slots import Slots
 
 T = TypeVar("T")
@@ -205,10 +205,7 @@ class MutableStateFlow(StateFlow[T]):
     @property
     def subscription_count(self) -> StateFlow[int]:
         """How many collect it now, as a StateFlow; those who collect that are told of each change."""
-        with self._lock:
-            if self._count is None:
-                self._count = SubscriptionCount.starting_at(self._slots.count)
-            return self._count
+        return count_of(self)
 
     def as_state_flow(self) -> StateFlow[T]:
         """Return this flow for those who only read."""
