@@ -18,8 +18,8 @@ ORDER = """
     coroutines._context coroutines._exceptions coroutines._suspend coroutines._job coroutines._deferred
     coroutines._origin coroutines._here coroutines._timer
     coroutines._dispatcher coroutines._pool coroutines._executor coroutines._main
-    coroutines._dispatchers coroutines._coroutine coroutines._frame coroutines._scope coroutines._time
-    coroutines._builders coroutines._cancel_scope
+    coroutines._dispatchers coroutines._coroutine coroutines._frame coroutines._slots coroutines._scope
+    coroutines._time coroutines._builders coroutines._cancel_scope
     sync._errors sync._line sync._channel sync._mutex sync._semaphore sync._event sync._condition sync._barrier
     sync._limiter sync._rw sync._produce sync._select
     flow._emit flow._sources flow._operators flow._failures flow._terminals flow._iterate flow._channels flow._merge

@@ -79,8 +79,10 @@ class Job(ContextElement):
     """
 
     __slots__ = (
-        "__weakref__", "_cause", "_lock", "_nodes", "_others", "_parent", "_pending", "_state", "_value", "_waiter",
+        "__weakref__", "_cause", "_lock", "_nodes", "_others", "_parent", "_pending", "_slots", "_state", "_value",
+        "_waiter",
     )  # fmt: skip
+    _slots: dict[Any, Any]  # see _slots.py: not there before the first launch into one
     key: ClassVar[type]
     _kind = CHILD
     _scoped = False  # a block that rethrows what it ends with, and so never cancels its parent

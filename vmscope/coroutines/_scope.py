@@ -25,6 +25,7 @@ from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, close_frame,
 from ._here import drain_in_place, here
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancellation
 from ._main import Main
+from ._slots import CONFLATE, DROP, LATEST, LATEST_AFTER, QUEUE, is_taken, slot_of, take_turn
 from ._suspend import ATOMIC, Call, ReadyBlock, Suspending, call, check_block
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class CoroutineStart(Enum):
 
 # bound once: a member through its class costs 65 ns a look-up, a module name 9 (timeit, 3.11)
 _DEFAULT, _LAZY, _ATOMIC, _UNDISPATCHED = CoroutineStart
+#: For `launch_in` alone: not yet; who launches it will dispatch it.
+HELD: Any = object()
 _new = object.__new__
 
 
@@ -209,6 +212,84 @@ class CoroutineScope:
             launch_in(DeferredCoroutine, self._job, self._env, block, args, context, start, name),
         )
 
+    def launch_latest(
+        self, block: Callable[[*Ts], object], *args: *Ts, slot: str | None = None, join: bool = False,
+        context: CoroutineContext | None = None, name: str | None = None,
+    ) -> Job:  # fmt: skip
+        """Start a coroutine in a slot, and cancel the one that is at work there: the newest counts.
+
+        Args:
+            block: As for `launch`, but no ready generator or coroutine; called with `args`.
+            args: For `block`.
+            slot: A name. By default the slot is the function's own: of a method, that of the object; whatever the
+                arguments. Two functions do not cancel each other.
+            join: Begin only when the old one has ended, its `finally` included. By default it begins at once, and what
+                the old one does to clean up may come after its first steps.
+            context: As for `launch`.
+            name: As for `launch`.
+
+        Raises:
+            TypeError: `block` is no function, or a lambda without a `slot`.
+
+        What it superseded delivers nothing: the answer of a blocking call on Dispatchers.IO is dropped when it comes.
+        A slot belongs to the job of the scope: views of one scope share it.
+        Threads: any.
+        Kotlin: none; by hand, `job?.cancel(); job = launch { ... }`.
+        """
+        job = self._launch_in_slot(
+            "launch_latest()", LATEST_AFTER if join else LATEST, block, args, slot, context, name
+        )
+        assert job is not None
+        return job
+
+    def launch_dropping(
+        self, block: Callable[[*Ts], object], *args: *Ts, slot: str | None = None,
+        context: CoroutineContext | None = None, name: str | None = None,
+    ) -> Job | None:  # fmt: skip
+        """Start a coroutine in a slot, unless one is at work there: a second press of a button does nothing.
+
+        Returns:
+            None where it was dropped: `block` is never called then.
+
+        Arguments as for `launch_latest`.
+        """
+        return self._launch_in_slot("launch_dropping()", DROP, block, args, slot, context, name)
+
+    def launch_queued(
+        self, block: Callable[[*Ts], object], *args: *Ts, slot: str | None = None,
+        context: CoroutineContext | None = None, name: str | None = None,
+    ) -> Job:  # fmt: skip
+        """Start a coroutine in a slot when those that came before have ended: one after another, none is lost.
+
+        Arguments as for `launch_latest`. One that fails or is cancelled lets the next one begin.
+        """
+        job = self._launch_in_slot("launch_queued()", QUEUE, block, args, slot, context, name)
+        assert job is not None
+        return job
+
+    def launch_conflated(
+        self, block: Callable[[*Ts], object], *args: *Ts, slot: str | None = None,
+        context: CoroutineContext | None = None, name: str | None = None,
+    ) -> Job:  # fmt: skip
+        """Start a coroutine in a slot when the one at work has ended; of those that wait meanwhile, only the newest.
+
+        Arguments as for `launch_latest`. One whose place is taken by a newer one ends cancelled, never begun.
+        """
+        job = self._launch_in_slot("launch_conflated()", CONFLATE, block, args, slot, context, name)
+        assert job is not None
+        return job
+
+    def _launch_in_slot(
+        self, where: str, policy: int, block: Any, args: tuple[Any, ...], slot: str | None,
+        context: CoroutineContext | None, name: str | None,
+    ) -> Job | None:  # fmt: skip
+        key = slot_of(block, slot, where)
+        owner = self._job
+        if policy == DROP and is_taken(owner, key):
+            return None
+        job = launch_in(StandaloneCoroutine, owner, self._env, block, args, context, HELD, name)
+        return job if take_turn(owner, key, job, policy) else None
+
     def __add__(self, context: CoroutineContext) -> CoroutineScope:
         """Return a view with `context` added; without a Job in `context`, it shares the job of this scope."""
         if not isinstance(context, CoroutineContext):
@@ -298,6 +379,8 @@ def _start_otherwise(
     elif start is _ATOMIC:
         coroutine._init_coroutine(parent, env, ACTIVE, block, args)
         coroutine._resume(None, None, ATOMIC, None)
+    elif start is HELD:
+        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
     elif start is _UNDISPATCHED:
         coroutine._init_coroutine(parent, env, ACTIVE, block, args)
         coroutine._due = False

@@ -1,0 +1,178 @@
+"""Slots: at most one coroutine of a kind at a time in a scope; what happens to those that come meanwhile.
+
+A slot has the one whose turn it is, and those who wait. One who waits is a coroutine that is not dispatched yet: its
+block is not called before its turn comes; where it is cancelled first, it is dispatched to end, and is called never.
+
+    what comes meanwhile
+        latest      cancels the one at work and those who wait; with `join` it begins when that one has ended
+        drop        goes at once
+        queue       waits behind the others
+        conflate    waits, in the place of the one that waited
+
+Invariants
+    I1  a coroutine is begun once: by its turn or by its cancellation, whichever takes its ticket.
+    I2  a slot is in the table of its scope as long as it is somebody's turn: an idle one is forgotten, with its key.
+    I3  who waits in a slot has somebody before it, whose end will look for it.
+Locks
+    That of the tree of the scope guards the table and the slots. A key is a string, a function or a method, so that no
+    `==` of a user's runs under it.
+Counterpart: none; Kotlin's guides launch an actor for each button, Textual has exclusive workers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+
+from ._job import Job
+from ._suspend import RETURNING
+
+LATEST, LATEST_AFTER, DROP, QUEUE, CONFLATE = range(5)
+
+_SUPERSEDED = "a later launch of its slot has superseded it"
+#: Has the slots of what is launched without a job, in GlobalScope.
+_nobody = Job()
+
+
+class _Slot:
+    """What is at work under one key, and what waits for that to end."""
+
+    __slots__ = ("current", "waiting")
+
+    def __init__(self) -> None:
+        self.current: Turn | None = None
+        self.waiting: deque[Turn] = deque()
+
+    def next_locked(self) -> Turn | None:
+        """Make the first who waits the one whose turn it is."""
+        self.current = None  # first: a finalizer that comes in between must not wait for one that has gone
+        if self.waiting:
+            self.current = self.waiting.popleft()
+        return self.current
+
+
+class Turn:
+    """The turn of one coroutine, `job`, in the slot `key` of the scope whose job is `owner`."""
+
+    __slots__ = ("_key", "_owner", "_slot", "_ticket", "job")
+
+    def __init__(self, owner: Job, key: Hashable, slot: _Slot, job: Any) -> None:
+        self._owner = owner
+        self._key = key
+        self._slot = slot
+        self._ticket = [None]  # pop() is one step on every build
+        self.job = job
+
+    def begin(self) -> None:
+        """Dispatch the coroutine, unless somebody has."""
+        try:
+            self._ticket.pop()
+        except IndexError:
+            return
+        job = self.job
+        try:
+            if job._dispatcher._needs_dispatch(job):
+                job._dispatcher._dispatch(job)
+                return
+        except BaseException as fault:  # noqa: BLE001  (as for any launch: raised, or the job cancelled)
+            job._start_failed(fault)
+            return
+        job._resume(None, None, RETURNING, None)
+
+    def cancelled(self, cause: BaseException | None) -> None:
+        """It was cancelled: one who waits goes, and ends."""
+        self._leave()
+        self.begin()
+
+    def ended(self, cause: BaseException | None) -> None:
+        """It has ended: the next one begins."""
+        slot, following = self._slot, None
+        with self._owner._lock:
+            if slot.current is self:
+                following = slot.next_locked()
+                if following is None and self._owner._slots.get(self._key) is slot:
+                    del self._owner._slots[self._key]
+        if following is not None:
+            following.begin()
+
+    def _leave(self) -> None:
+        with self._owner._lock:
+            try:
+                self._slot.waiting.remove(self)
+            except ValueError:
+                pass  # it is at work, or was left out
+
+
+def is_taken(scope_job: Job | None, key: Hashable) -> bool:
+    """Say whether something is at work in the slot."""
+    owner = scope_job or _nobody
+    with owner._lock:
+        return key in getattr(owner, "_slots", ())
+
+
+def take_turn(scope_job: Job | None, key: Hashable, job: Any, policy: int) -> bool:
+    """Let `job`, a coroutine of the scope that is not dispatched, begin when the policy says. False: never, it ends."""
+    owner = scope_job or _nobody
+    fresh = _Slot()
+    superseded: list[Turn] = []
+    begins = dropped = False
+    with owner._lock:
+        slots: dict[Hashable, _Slot] | None = getattr(owner, "_slots", None)
+        if slots is None:
+            owner._slots = slots = {}
+        slot = slots.setdefault(key, fresh)
+        turn = Turn(owner, key, slot, job)
+        current, waiting = slot.current, slot.waiting
+        if current is None:
+            slot.current = turn
+            begins = True
+        elif policy == DROP:
+            dropped = True
+        else:
+            if policy in (LATEST, LATEST_AFTER):
+                superseded.append(current)
+            if policy != QUEUE:
+                superseded.extend(waiting)
+                waiting.clear()
+            if policy == LATEST:
+                slot.current = turn
+                begins = True
+            else:
+                waiting.append(turn)
+    job.invoke_on_completion(turn.ended)
+    job.invoke_on_completion(turn.cancelled, on_cancelling=True)  # also where it was cancelled before this
+    for old in superseded:
+        old.job.cancel(_SUPERSEDED)
+    if dropped:
+        job.cancel("its slot is taken")
+    elif begins:
+        turn.begin()
+    return not dropped
+
+
+def slot_of(block: Callable[..., object], slot: object, where: str) -> Hashable:
+    """Return the key of the slot: its name, or the function's own.
+
+    Raises:
+        TypeError: `block` is no function, or one that is another one each time; or `slot` is no name.
+    """
+    if not callable(block):
+        raise TypeError(f"{where} takes a function with its arguments, got {block!r}")
+    if slot is not None:
+        if not isinstance(slot, str):
+            raise TypeError(f"{where} takes the name of a slot as slot=, got {slot!r}")
+        return str(slot)
+    function: Any = block
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, FunctionType) and function.__name__ == "<lambda>":
+        raise TypeError(
+            f"{where} got a lambda, which is another function each time, so its slot would never be taken: pass the "
+            'function with its arguments, or name the slot, slot="search" say'
+        )
+    if isinstance(function, (FunctionType, MethodType, BuiltinFunctionType)):
+        return function
+    return id(function), type(function)  # by identity; the coroutine keeps it alive
