@@ -1,10 +1,18 @@
-"""Races of what stands on the core: channels, locks, flows. Read like `programs.py`."""
+"""Races of what stands on the core: slots, channels, locks, flows. Read like `programs.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from vmscope import CancellationException, CoroutineScope, Dispatchers, Job, run_blocking
+from vmscope import (
+    CancellationException,
+    CompletableDeferred,
+    CoroutineScope,
+    CoroutineStart,
+    Dispatchers,
+    Job,
+    run_blocking,
+)
 from vmscope.flow import MutableSharedFlow, MutableStateFlow
 from vmscope.sync import Channel, Mutex, Semaphore, select
 
@@ -59,6 +67,71 @@ def release_against_two_that_wait():
     yield permits.release, scope.cancel
     assert permits.available_permits == 1
     assert scope.coroutine_context[Job].is_completed
+
+
+def the_first_in_line_is_cancelled_against_unlock():
+    mutex, entered = Mutex(True), []
+
+    def body(number):
+        yield from mutex.lock()
+        entered.append(number)
+        mutex.unlock()
+
+    scope = _unconfined()
+    first, second = scope.launch(body, 1), scope.launch(body, 2)
+    yield mutex.unlock, first.cancel
+    assert first.is_completed
+    assert second.is_completed
+    assert entered in ([2], [1, 2])
+    assert not mutex.is_locked
+
+
+def send_against_close_against_cancel():
+    lost: list[Any] = []
+    channel: Channel[Any] = Channel(on_undelivered=lost.append)
+    job = _unconfined().launch(channel.send, "element")
+    got: list[Any] = []
+
+    def receive():
+        result = channel.try_receive()
+        if result.is_success:
+            got.append(result.get_or_raise())
+
+    yield receive, channel.close, job.cancel
+    assert job.is_completed
+    assert got + lost == ["element"]
+    assert channel.is_closed_for_receive
+
+
+def a_send_that_begins_against_close_against_cancel_of_the_channel():
+    lost: list[Any] = []
+    channel: Channel[Any] = Channel(1, on_undelivered=lost.append)
+    said: list[bool] = []
+
+    def send():
+        said.append(channel.try_send("element").is_success)
+
+    yield send, channel.close, channel.cancel
+    assert lost == ["element"] * said.count(True)
+    assert channel.statistics().buffered == 0
+
+
+def a_send_after_close_is_refused():
+    channel: Channel[Any] = Channel(2)
+    closed: list[bool] = []
+    said: list[tuple[bool, bool]] = []
+
+    def send():
+        known = bool(closed)
+        said.append((known, channel.try_send("element").is_success))
+
+    def close():
+        channel.close()
+        closed.append(True)
+
+    yield send, close
+    assert said != [(True, True)]
+    assert len(run_blocking(channel.to_list)) == said[0][1]
 
 
 def send_against_receive():
@@ -202,6 +275,91 @@ def a_collector_comes_against_a_new_value():
     scope.cancel()
 
 
+def value_against_value_against_collect():
+    flow = MutableStateFlow(0)
+    seen: list[int] = []
+    scope = _unconfined()
+
+    def collect():
+        scope.launch(flow.collect, seen.append)
+
+    def change():
+        flow.value = 1
+
+    def change_twice():
+        flow.value = 2
+        flow.value = 3
+
+    yield collect, change, change_twice
+    assert seen[-1] == flow.value in (1, 3)
+    assert len(seen) == len(set(seen))  # each value was set once: one that came again would be a step back
+    scope.cancel()
+
+
+def emit_against_subscribe():
+    flow = MutableSharedFlow[int](replay=1)
+    seen: list[int] = []
+    scope = _unconfined()
+
+    def collect():
+        scope.launch(flow.collect, seen.append)
+
+    def emit():
+        run_blocking(flow.emit, 1)
+
+    yield collect, emit
+    assert seen == [1]
+    assert flow.subscription_count.value == 1
+    scope.cancel()
+    assert flow.subscription_count.value == 0
+
+
+def emit_against_a_collector_that_leaves():
+    flow = MutableSharedFlow[int]()
+    seen: list[int] = []
+    slow, gate = [], CompletableDeferred[None]()
+    scope = _unconfined()
+
+    def collect_slowly(value):
+        slow.append(value)
+        yield from gate.await_()
+
+    scope.launch(flow.collect, seen.append)
+    job = scope.launch(flow.collect, collect_slowly)
+
+    def emit():
+        run_blocking(flow.emit, 1)
+        run_blocking(flow.emit, 2)
+
+    yield emit, job.cancel
+    assert seen == [1, 2]
+    assert slow in ([], [1])
+    scope.cancel()
+
+
+def emit_against_cancel_of_the_emitter():
+    flow = MutableSharedFlow[int](extra_buffer=1)
+    gate = CompletableDeferred[None]()
+    seen: list[int] = []
+    scope = _unconfined()
+
+    def collect(value):
+        seen.append(value)
+        yield from gate.await_()
+
+    scope.launch(flow.collect, collect)
+    run_blocking(flow.emit, 1)  # the collector has it
+    run_blocking(flow.emit, 2)  # in the buffer
+    emitter = scope.launch(flow.emit, 3, start=CoroutineStart.LAZY)
+    yield emitter.start, emitter.cancel
+    assert emitter.is_completed
+    gate.complete()
+    assert seen == [1, 2]
+    assert flow.try_emit(4)
+    assert seen == [1, 2, 4]
+    scope.cancel()
+
+
 def emit_against_cancel_of_the_collector():
     flow: Any = MutableSharedFlow()
     seen: list[int] = []
@@ -214,3 +372,87 @@ def emit_against_cancel_of_the_collector():
     assert job.is_completed
     assert seen in ([], [1])
     assert isinstance(job.get_cancellation_exception(), CancellationException)
+
+
+# ---- slots
+
+
+def launch_queued_against_the_end_of_the_one_at_work():
+    scope = _unconfined()
+    gate = CompletableDeferred[None]()
+    ran: list[int] = []
+
+    async def work(number):
+        if not number:
+            await gate.await_()
+        ran.append(number)
+
+    scope.launch_queued(work, 0)
+
+    def press():
+        scope.launch_queued(work, 1)
+
+    yield press, gate.complete
+    assert ran == [0, 1]
+    scope.cancel()
+    assert scope.coroutine_context[Job].is_completed
+
+
+def launch_dropping_twice():
+    scope = _unconfined()
+    gate = CompletableDeferred[None]()
+    began: list[None] = []
+
+    async def work():
+        began.append(None)
+        await gate.await_()
+
+    def press():
+        scope.launch_dropping(work)
+
+    yield press, press
+    assert len(began) == 1
+    gate.complete()
+    scope.cancel()
+    assert scope.coroutine_context[Job].is_completed
+
+
+def one_that_waits_in_a_slot_is_cancelled_against_its_turn():
+    scope = _unconfined()
+    gate = CompletableDeferred[None]()
+    ran: list[int] = []
+
+    async def work(number):
+        if not number:
+            await gate.await_()
+        ran.append(number)
+
+    scope.launch_queued(work, 0)
+    second = scope.launch_queued(work, 1)
+    third = scope.launch_queued(work, 2)
+    yield gate.complete, second.cancel
+    assert ran in ([0, 2], [0, 1, 2])
+    assert second.is_completed
+    assert third.is_completed
+
+
+def two_launch_the_latest():
+    scope = _unconfined()
+    gate = CompletableDeferred[None]()
+    done: list[int] = []
+
+    async def work(number):
+        await gate.await_()
+        done.append(number)
+
+    def press():
+        scope.launch_latest(work, 1)
+
+    def press_too():
+        scope.launch_latest(work, 2)
+
+    yield press, press_too
+    gate.complete()
+    assert len(done) == 1
+    scope.cancel()
+    assert scope.coroutine_context[Job].is_completed

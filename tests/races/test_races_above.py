@@ -1,4 +1,4 @@
-"""The races of what stands on the core, in every order that fits: channels, locks, flows."""
+"""The races of what stands on the core, in every order that fits: slots, channels, locks, flows; and shown red."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from vmscope.testing import explore
+from vmscope.testing import ScheduleError, explore
 
 from . import more_programs
+from .faults import SUSPEND, Fault
+from .more_faults import CHANNEL, FAULTS, LINE, SELECT, SLOTS
 from .test_races import MORE
 
 PROGRAMS: dict[str, Callable[[], Any]] = {
@@ -18,7 +20,11 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
     for name, value in vars(more_programs).items()
     if getattr(value, "__module__", "") == more_programs.__name__ and not name.startswith("_")
 }
-WATCHED = [module for name, module in sys.modules.items() if name.startswith(("vmscope.sync._", "vmscope.flow._"))]
+WATCHED = [
+    module
+    for name, module in sys.modules.items()
+    if name.startswith(("vmscope.sync._", "vmscope.flow._", f"vmscope.{SLOTS}"))
+]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -26,3 +32,12 @@ def test_it_holds_in_every_order(name: str) -> None:
     explored = explore(PROGRAMS[name], watch=WATCHED, most=int(80 * MORE), random=int(15 * MORE))
 
     assert explored.schedules >= 3 or explored.complete
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_seeded_fault_is_found(fault: Fault) -> None:
+    beside = (LINE, CHANNEL) if fault.where == SELECT else ()
+    watch = [sys.modules[f"vmscope.{name}"] for name in (fault.where, SUSPEND, *beside)]
+
+    with fault.planted(), pytest.raises(ScheduleError):
+        explore(PROGRAMS[fault.found_by], watch=watch, random=300)
