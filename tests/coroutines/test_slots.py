@@ -10,9 +10,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from tests.virtual_main import VMain
 from vmscope import (
+    CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
     Dispatchers,
@@ -26,6 +28,7 @@ from vmscope import (
     non_cancellable,
     run_blocking,
     with_context,
+    yield_,
 )
 from vmscope._errors import MissingMainError
 
@@ -341,10 +344,96 @@ def test_what_cannot_be_dispatched_is_refused_as_by_launch_and_takes_no_slot() -
             scope.launch_dropping(print)
 
 
+# -- against a model
+
+
+POLICIES = ["launch_latest", "launch_dropping", "launch_queued", "launch_conflated"]
+
+
+@given(
+    st.sampled_from(POLICIES),
+    st.booleans(),
+    st.lists(
+        st.tuples(st.sampled_from(["press", "press", "finish", "cancel", "step", "step"]), st.integers(0, 9)),
+        min_size=12, max_size=40,
+    ),
+)
+def test_whatever_happens_one_is_at_work_and_the_policy_says_who_follows(
+    policy: str, joins: bool, acts: list[tuple[str, int]]
+) -> None:
+    with VMain() as main:
+        wrong: list[BaseException] = []
+        handler = CoroutineExceptionHandler(lambda _, failure: wrong.append(failure))
+        scope = CoroutineScope(Dispatchers.Main + SupervisorJob() + handler)
+        options = {"join": True} if policy == "launch_latest" and joins else {}
+        overlaps = policy == "launch_latest" and not joins
+        jobs: dict[int, Job] = {}
+        begun: list[int] = []
+        inside: set[int] = set()
+        done: set[int] = set()
+        gates: dict[int, Any] = {}
+
+        def work(number: int) -> Body:
+            begun.append(number)
+            inside.add(number)
+            assert len([one for one in inside if not jobs[one].is_cancelled]) == 1
+            if not overlaps:
+                assert inside == {number}
+            gates[number] = Job()
+            try:
+                yield from gates[number].join()
+                done.add(number)
+            finally:
+                yield from non_cancellable(yield_)
+                inside.discard(number)
+
+        def press(number: int) -> None:
+            idle = all(job.is_completed for job in jobs.values())
+            job = getattr(scope, policy)(work, number, **options)
+            assert (job is None) == (policy == "launch_dropping" and not idle)
+            if job is not None:
+                jobs[number] = job
+            going = [other for other in jobs.values() if other.is_active]
+            assert len(going) <= {"launch_queued": len(jobs), "launch_conflated": 2}.get(policy, 1)
+
+        by_hand: set[int] = set()
+        for number, (act, which) in enumerate(acts):
+            if act == "press":
+                press(number)
+            elif act == "finish" and inside:
+                gates[max(inside)].cancel()
+            elif act == "cancel" and jobs:
+                victim = list(jobs)[which % len(jobs)]
+                if not jobs[victim].is_completed:
+                    by_hand.add(victim)
+                jobs[victim].cancel()
+            elif act == "step":
+                main.step()
+        main.drain()
+        while inside:
+            gates[max(inside)].cancel()
+            main.drain()
+
+        assert not wrong
+        assert begun == sorted(begun)
+        assert all(job.is_completed for job in jobs.values())
+        for number, job in jobs.items():
+            assert number in done or job.is_cancelled
+        if policy in ("launch_queued", "launch_dropping"):  # nobody is cancelled but by hand
+            assert {number for number, job in jobs.items() if job.is_cancelled} <= by_hand
+        elif jobs:  # the last one is superseded by nobody
+            assert max(jobs) in done or max(jobs) in by_hand
+        press(1_000)
+        main.run_current()
+        assert begun[-1] == 1_000, "the slot is free again"
+        scope.cancel()
+        main.drain()
+
+
 # -- bad input
 
 
-@pytest.mark.parametrize("policy", ["launch_latest", "launch_dropping", "launch_queued", "launch_conflated"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_what_has_no_slot_of_its_own_is_refused(scope: CoroutineScope, policy: str) -> None:
     launch = getattr(scope, policy)
     ready = Screen.work(None, "a")  # type: ignore[arg-type]

@@ -323,7 +323,7 @@ def raise_to(state: MutableStateFlow[int], last: int) -> None:
             st.tuples(st.just("leave"), st.integers(0, 2)),
             st.tuples(st.just("join"), st.booleans()),
         ),
-        max_size=40,
+        min_size=12, max_size=40,
     )
 )
 def test_f24_what_a_collector_sees_is_a_part_of_the_history_that_ends_on_the_last_value(

@@ -55,7 +55,7 @@ ACTS = st.lists(
         ),
         st.integers(0, 7),
     ),
-    max_size=60,
+    min_size=12, max_size=60,
 )
 CAPACITIES = st.sampled_from(
     [
@@ -171,7 +171,10 @@ def test_each_element_is_received_or_told_to_the_hook_exactly_once(
 
 
 @settings(max_examples=100)
-@given(CAPACITIES, st.lists(st.tuples(st.sampled_from(["try send", "send", "step", "step"]), st.integers(0, 1))))
+@given(
+    CAPACITIES,
+    st.lists(st.tuples(st.sampled_from(["try send", "send", "step", "step"]), st.integers(0, 1)), min_size=8),
+)
 def test_the_elements_of_one_sender_arrive_in_the_order_it_sent_them(
     kind: tuple[int, BufferOverflow], acts: list[tuple[str, int]]
 ) -> None:
@@ -197,7 +200,11 @@ def test_the_elements_of_one_sender_arrive_in_the_order_it_sent_them(
 @settings(max_examples=100)
 @given(
     st.integers(1, 3),
-    st.lists(st.tuples(st.sampled_from(["ask", "cancel", "step", "step", "release"]), st.integers(0, 9)), max_size=60),
+    st.lists(
+        st.tuples(st.sampled_from(["ask", "cancel", "step", "step", "release"]), st.integers(0, 9)),
+        min_size=12,
+        max_size=60,
+    ),
 )
 def test_who_holds_a_permit_is_never_more_than_there_are_and_the_order_is_that_of_asking(
     permits: int, acts: list[tuple[str, int]]
