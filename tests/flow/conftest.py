@@ -1,7 +1,19 @@
-"""Flows run on a main looper with a virtual clock."""
+"""Flows run on a main looper with a virtual clock; what still runs there at the end of a test is cancelled."""
 
 from __future__ import annotations
 
-from tests.virtual_main import main
+from collections.abc import Iterator
 
-__all__ = ["main"]
+import pytest
+
+from tests.virtual_main import VMain
+
+from .runs import end_scopes
+
+
+@pytest.fixture
+def main() -> Iterator[VMain]:
+    """A VMain for the test, gone after it."""
+    with VMain() as made:
+        yield made
+        end_scopes(made)

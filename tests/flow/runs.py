@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.virtual_main import VMain
-from vmscope import CoroutineScope, Dispatchers, SupervisorJob, delay
+from vmscope import CoroutineScope, Dispatchers, Job, SupervisorJob, delay
 from vmscope.flow import Flow, FlowCollector, flow
+
+#: Made by `scope_on_main`, ended with the test.
+_scopes: list[CoroutineScope] = []
 
 
 class Boom(Exception):
@@ -21,6 +24,25 @@ def run(main: VMain, block: Callable[..., Any], *args: Any) -> Any:
     main.drain()
     assert job.is_completed, f"still waiting: {job!r}"
     return job.get_completed()
+
+
+def scope_on_main(immediate: bool = False) -> CoroutineScope:
+    """A scope that is cancelled when the test is over: what collects a hot flow would wait for ever."""
+    scope = CoroutineScope((Dispatchers.Main.immediate if immediate else Dispatchers.Main) + SupervisorJob())
+    _scopes.append(scope)
+    return scope
+
+
+def end_scopes(main: VMain) -> None:
+    """Cancel what `scope_on_main` has made, and let it clean up as long as there is a main looper."""
+    while _scopes:
+        _scopes.pop().cancel()
+    main.drain()
+
+
+def collecting(flow: Any, block: Callable[[Any], object], immediate: bool = False) -> Job:
+    """Collect `flow` on the main looper, beside the test."""
+    return scope_on_main(immediate).launch(flow.collect, block)
 
 
 def ticking(*pairs: tuple[float, Any]) -> Flow[Any]:

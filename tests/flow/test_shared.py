@@ -35,15 +35,10 @@ from vmscope.flow import (
 )
 from vmscope.sync import BufferOverflow
 
-from .runs import Boom, failing, run, ticking
+from .runs import Boom, collecting, end_scopes, failing, run, scope_on_main, ticking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def collecting(flow: Any, block: Callable[[Any], object], immediate: bool = False) -> Job:
-    on = Dispatchers.Main.immediate if immediate else Dispatchers.Main
-    return CoroutineScope(on + SupervisorJob()).launch(flow.collect, block)
+    pass
 
 
 def emitting(flow: Any, *values: Any, log: list[Any] | None = None) -> Job:
@@ -53,7 +48,7 @@ def emitting(flow: Any, *values: Any, log: list[Any] | None = None) -> Job:
             if log is not None:
                 log.append(f"emitted {value}")
 
-    return CoroutineScope(Dispatchers.Main + SupervisorJob()).launch(body)
+    return scope_on_main().launch(body)
 
 
 def test_f20_the_slowest_collector_decides_when_emit_goes_on(main: VMain) -> None:
@@ -485,9 +480,7 @@ def test_f20_slow_and_leaving_collectors_miss_nothing_and_hold_nobody_for_ever(
                 assert not shorter or longer[-len(shorter) :] == shorter, "from its first value on, each gets them all"
         for _, log in collectors:
             assert len(set(log)) == len(log)
-        for job, _ in collectors:
-            job.cancel()
-        main.drain()
+        end_scopes(main)
         assert shared.subscription_count.value == 0
 
 
@@ -530,8 +523,7 @@ def test_f20_a_policy_that_drops_lets_nobody_wait_and_nobody_go_back(
                 assert not log or log[0] > before - replay
             if job.is_active:
                 assert log[-1] == emitted, "one that has caught up gets what comes then"
-            job.cancel()
-        main.drain()
+        end_scopes(main)
 
 
 @given(
@@ -575,9 +567,7 @@ def test_each_event_is_begun_by_one_collector_and_none_is_lost(acknowledge: bool
             assert sorted(done) == sent
         else:
             assert sorted(begun) == sent
-        for job in collectors:
-            job.cancel()
-        main.drain()
+        end_scopes(main)
 
 
 def test_events_wait_for_somebody_and_are_dealt_with_once(main: VMain) -> None:

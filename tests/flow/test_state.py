@@ -22,7 +22,7 @@ from vmscope import (
 )
 from vmscope.flow import MutableStateFlow, SharingStarted, StateFlow, combine_states, flow_of
 
-from .runs import run
+from .runs import end_scopes, run, scope_on_main
 
 if TYPE_CHECKING:
     pass
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 def collecting(flow: Any, log: list[Any], immediate: bool = False) -> Job:
     """Collect `flow` into `log` on the main looper."""
-    on = Dispatchers.Main.immediate if immediate else Dispatchers.Main
-    return CoroutineScope(on + SupervisorJob()).launch(flow.collect, log.append)
+    return scope_on_main(immediate).launch(flow.collect, log.append)
 
 
 def test_f24_a_collector_gets_the_newest_and_then_what_it_is_able_to_see(main: VMain) -> None:
@@ -188,8 +187,7 @@ def test_f30_a_collector_may_set_what_it_collects(main: VMain) -> None:
             if value < 2000:
                 state.value = value + 1
 
-        on = Dispatchers.Main.immediate if immediate else Dispatchers.Main
-        CoroutineScope(on).launch(state.collect, step)
+        scope_on_main(immediate).launch(state.collect, step)
         main.drain()
 
         assert log == list(range(2001))
@@ -206,11 +204,11 @@ def test_f31_a_value_that_was_changed_in_place_and_set_again_warns() -> None:
 def test_collectors_are_told_in_the_order_in_which_they_came_and_places_are_taken_again(main: VMain) -> None:
     state = MutableStateFlow(0)
     log: list[Any] = []
-    jobs = {name: CoroutineScope(Dispatchers.Main).launch(collect_as, state, name, log) for name in "abc"}
+    jobs = {name: scope_on_main().launch(collect_as, state, name, log) for name in "abc"}
     main.drain()
     jobs["b"].cancel()
     main.drain()
-    CoroutineScope(Dispatchers.Main).launch(collect_as, state, "d", log)
+    scope_on_main().launch(collect_as, state, "d", log)
     main.drain()
     log.clear()
 
@@ -353,8 +351,7 @@ def test_f24_what_a_collector_sees_is_a_part_of_the_history_that_ends_on_the_las
             assert all(one != other for one, other in itertools.pairwise(log))
             if not job.is_cancelled:
                 assert log[-1] == history[-1]
-            job.cancel()
-        main.drain()
+        end_scopes(main)
         assert state.subscription_count.value == 0
 
 

@@ -21,6 +21,8 @@ def test_a_failure_waits_for_its_collector_and_reaches_it_once(main: VMain) -> N
 
     assert seen == ["before", "after"]
     assert model.failures is failures
+    model.clear()
+    main.drain()
 
 
 def test_the_handler_is_told_as_well(main: VMain) -> None:
