@@ -118,7 +118,10 @@ def seen_by(main: VMain, model: ArticlesListViewModel, dispatcher: Any) -> list[
     main.run_current()
     model.on_create()
     main.drain()
+    seen = list(log)
     screen.cancel()
+    main.drain()  # it ends while there is a main looper to end on
+    assert log == seen
     return log
 
 
