@@ -10,6 +10,7 @@ import weakref
 import pytest
 
 from vmscope import (
+    CompletableDeferred,
     CoroutineScope,
     Dispatchers,
     Job,
@@ -55,10 +56,25 @@ class Feed(ViewModel):
 
 
 class Stubborn(ViewModel):
-    """Does not let itself be cancelled."""
+    """Does not let itself be cancelled, and ends after the test."""
+
+    gates = []
 
     def start(self):
-        self.view_model_scope.launch(with_context, NonCancellable, await_cancellation, name="stubborn")
+        gate = CompletableDeferred()
+        self.gates.append(gate)
+        self.view_model_scope.launch(with_context, NonCancellable, gate.await_, name="stubborn")
+
+
+@pytest.fixture(autouse=True)
+def the_stubborn_end():
+    yield
+    if not Stubborn.gates:
+        return
+    with main_dispatcher() as main:
+        while Stubborn.gates:
+            Stubborn.gates.pop().complete()
+        main.scheduler.advance_until_idle()
 
 
 def test_view_models_of_a_test_are_cleared_and_joined_before_main_is_reset():
