@@ -31,6 +31,7 @@ from vmscope import (
     current_job,
     current_scope,
     delay,
+    launch,
     new_single_thread_context,
     run_blocking,
     run_blocking_io,
@@ -467,3 +468,37 @@ def test_a_copyable_element_is_copied_for_each_child_and_merged_by_with_context(
         ("grandchild", ["a", "copied", "copied"]),
         ("child still", ["a", "copied"]),
     ]
+
+
+class Ready:
+    """Awaitable; remembers where its wait began."""
+
+    def __init__(self, seen: list[Any]) -> None:
+        self._seen = seen
+
+    def send(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    throw = close = send
+
+    def __await__(self) -> Any:
+        self._seen.append((request.get(), current_job()))
+        return delay(0).__await__()
+
+
+@pytest.mark.parametrize("element", [EmptyCoroutineContext, as_context_element(threading.local(), 1)])
+def test_the_wait_of_an_awaitable_block_begins_in_the_coroutine(
+    on_main: Callable[..., Any], element: CoroutineContext
+) -> None:
+    seen: list[Any] = []
+
+    def body() -> Any:
+        request.set("at launch")
+        job = launch(lambda: Ready(seen), context=element)
+        request.set("later")
+        yield from job.join()
+        return job
+
+    job = on_main(body)
+
+    assert seen == [("at launch", job)]

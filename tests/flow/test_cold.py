@@ -13,6 +13,7 @@ from vmscope import (
     CancellationException,
     CoroutineName,
     CoroutineScope,
+    CoroutineStart,
     Dispatchers,
     IllegalStateError,
     Job,
@@ -172,6 +173,24 @@ def test_f3_a_callback_flow_registers_for_each_collector_and_unregisters(main: V
 def test_f3_a_callback_flow_that_does_not_wait_is_refused(main: VMain) -> None:
     with pytest.raises(IllegalStateError, match="await_close"):
         run(main, callback_flow(lambda producer: None).collect)
+
+
+def test_f4_an_emission_that_is_launched_is_refused_also_where_it_starts_in_place(main: VMain) -> None:
+    at_once: list[str] = []
+
+    @flow
+    async def launching(collector: FlowCollector[int]) -> None:
+        launch(collector.emit, 1, start=CoroutineStart.UNDISPATCHED)
+        await collector.emit(2)
+
+    async def deal(value: int) -> None:
+        at_once.append(f"in {value}")
+        await delay(1)
+        at_once.append(f"out {value}")
+
+    with pytest.raises(IllegalStateError, match="Flow invariant is violated"):
+        run(main, launching.collect, deal)
+    assert at_once == []
 
 
 def test_f4_emitting_elsewhere_or_in_another_context_is_refused(main: VMain) -> None:

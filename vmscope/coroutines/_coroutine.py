@@ -325,10 +325,11 @@ class Coroutine(Job):
         self._block = self._args = None
         try:
             if self._elements is not None:
-                value = self._call_with_elements(block, args)
+                value, generator = self._call_with_elements(block, args)
             else:
-                value = self._context.run(_call_block, self, block, args)
-            generator = value if value is None or type(value) in _DRIVEN else iterate(value)
+                value = generator = self._context.run(_call_block, self, block, args)
+                if value is not None and type(value) not in _DRIVEN:
+                    generator = self._context.run(iterate, value)  # in there too: an `__await__` is code of the block's
         except StopIteration as stop:
             self._finish(None, _stopped(stop))
             return
@@ -341,12 +342,14 @@ class Coroutine(Job):
         self._generator = generator
         self._step(None, None)
 
-    def _call_with_elements(self, block: Any, args: Any) -> object:
+    def _call_with_elements(self, block: Any, args: Any) -> tuple[Any, Any]:
         elements = self._elements
         assert elements is not None
         olds = update_all(elements)
         try:
-            return self._context.run(_call_block, self, block, args)
+            value = self._context.run(_call_block, self, block, args)
+            driven = value is None or type(value) in _DRIVEN
+            return value, value if driven else self._context.run(iterate, value)
         finally:
             restore_all(elements, olds)
 
