@@ -758,6 +758,25 @@ class _Send(Wait[None]):
         self._queued = False
         self._element = element
 
+    def __iter__(self) -> Generator[Any, Any, None]:
+        """As Wait has it, longhand: with the other one 0.9 us of the 6.4 of a ping-pong (3.11)."""
+        if self._begun:
+            self._begin()
+        self._begun = True
+        channel, element = self._home, self._element
+        with channel._lock:
+            answer = channel._put_locked(element)
+            if answer is WAITING:
+                self._stand_locked(channel._senders, None)
+        if answer is WAITING:
+            yield self
+        elif answer is CLOSED or type(answer) is _Dropped:
+            self._done(answer, None)
+        elif answer is not None:
+            answer._grant(element)
+
+    __await__ = __iter__
+
     def _name(self) -> str:
         return "send"
 
@@ -786,6 +805,22 @@ class _Receive(Wait[T]):
     __slots__ = ()
     _home: Channel[Any]
 
+    def __iter__(self) -> Generator[Any, Any, T]:
+        """As Wait has it, longhand: with the other one 0.9 us of the 6.4 of a ping-pong (3.11)."""
+        if self._begun:
+            self._begin()
+        self._begun = True
+        channel = self._home
+        with channel._lock:
+            answer = channel._take_locked()
+            if answer[0] is WAITING:
+                self._stand_locked(channel._receivers, None)
+        if answer[0] is WAITING:
+            return cast("T", (yield self))
+        return cast("T", self._done(answer, None))
+
+    __await__ = __iter__
+
     def _name(self) -> str:
         return "receive"
 
@@ -804,10 +839,6 @@ class _Receive(Wait[T]):
 
     def _give_back(self, value: Any) -> None:
         self._home._report_in(self._frame.coroutine_context, value)
-
-    def _grant(self, value: Any) -> None:
-        if not self._settle(value, self._shown(value), None):
-            self._give_back(value)
 
     def _lost(self, cause: BaseException) -> None:
         if self._value is not CLOSED:
@@ -835,6 +866,10 @@ class _ReceiveCatching(_Receive[T]):
 
     def _name(self) -> str:
         return "receive_catching"
+
+    def _grant(self, value: Any) -> None:
+        if not self._settle(value, self._shown(value), None):
+            self._give_back(value)
 
     def _shown(self, element: Any) -> Any:
         return ChannelResult("success", element)

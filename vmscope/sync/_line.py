@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 from .._clock import uptime
 from .._primitives import LONGEST_WAIT, Lock, RLock
 from ..coroutines._context import EmptyCoroutineContext
-from ..coroutines._coroutine import needed
+from ..coroutines._coroutine import current, needed
 from ..coroutines._job import ACTIVE, COMPLETING
 from ..coroutines._suspend import (
     CANCELLABLE,
@@ -168,13 +168,21 @@ class Wait(Continuation[T]):
         with self._home._lock:
             answer = self._try_locked()
             if answer is WAITING:
-                self._coroutine = waiter = waiter or needed(f"{self._name()}()")
-                self._frame = waiter._frame
-                self._mark = None
-                self._phase = UNDECIDED
-                self._line_locked().add(self)
+                self._stand_locked(self._line_locked(), waiter)
                 return WAITING
         return self._done(answer, waiter)
+
+    def _stand_locked(self, line: Line, waiter: Any) -> None:
+        """Stand in `line`, for `waiter` or the running coroutine."""
+        if waiter is None:
+            waiter = current.get()
+            if waiter is None or waiter._frame is None:
+                needed(f"{self._name()}()")  # raises
+        self._coroutine = waiter
+        self._frame = waiter._frame
+        self._mark = None
+        self._phase = UNDECIDED
+        line.add(self)
 
     def _start(self, coroutine: Any) -> object:
         """It stands in the line: suspend, unless it was granted meanwhile, or the coroutine is cancelled."""
