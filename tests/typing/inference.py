@@ -120,6 +120,14 @@ def outside(context: CoroutineContext, looper: Looper) -> None:
     assert_type(ViewModelProvider(ViewModelStore())[Feed], Feed)
 
 
+def at_most_one(scope: CoroutineScope) -> None:
+    assert_type(scope.launch_latest(native, 1, join=True), Job)
+    assert_type(scope.launch_dropping(blocking, "a", slot="a"), Job | None)
+    assert_type(scope.launch_queued(unmarked, 1), Job)
+    assert_type(scope.launch_conflated(generated, 1), Job)
+    scope.launch_latest(native, "one")  # type: ignore[arg-type]
+
+
 def refused(scope: CoroutineScope) -> None:
     scope.launch(native, "one")  # type: ignore[arg-type]
     scope.async_(blocking)  # type: ignore[call-arg, arg-type]
