@@ -177,7 +177,7 @@ class Wait(Continuation[T]):
         if waiter is None:
             waiter = current.get()
             if waiter is None or waiter._frame is None:
-                needed(f"{self._name()}()")  # raises
+                waiter = needed(f"{self._name()}()")  # raises
         self._coroutine = waiter
         self._frame = waiter._frame
         self._mark = None
