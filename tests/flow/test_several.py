@@ -348,7 +348,7 @@ def test_a_lazy_value_that_failed_is_tried_again_unless_told_otherwise(main: VMa
     [
         lambda values: values,
         lambda values: values.buffer(3),
-        lambda values: values.flow_on(Dispatchers.Default),
+        lambda values: values.flow_on(Dispatchers.Unconfined),
         lambda values: values.combine_with(flow_of(0), lambda value, _: value),
         lambda values: merge(values, empty_flow()),
         lambda values: values.zip_with(flow_of(0), lambda value, _: value),
@@ -380,8 +380,8 @@ def test_what_a_collector_launches_belongs_to_the_scope_around_the_collection(ma
         await coroutine_scope(block)
         log.append("over")
 
-    job = CoroutineScope(Dispatchers.Main).launch(both)
-    main.run_until(lambda: job.is_completed)
+    CoroutineScope(Dispatchers.Main).launch(both)
+    main.drain()
 
     assert log == [(1, True, True), "collected", "child", "over"]
 
