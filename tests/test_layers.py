@@ -31,6 +31,8 @@ ORDER = """
     lifecycle._main_thread lifecycle._states lifecycle._lifecycle_scope lifecycle._lifecycle lifecycle._registry
     lifecycle._repeat lifecycle._with_state lifecycle._process_owner
     lifecycle._live_data lifecycle._mediator lifecycle._transformations lifecycle._live_data_builder lifecycle._flows
+    interop._errors interop._token interop._envelope interop._outside interop._futures interop._asyncio interop._portal
+    interop._offload
     debug._tree
     testing._events testing._flight testing._hang testing._charge testing._scheduler testing._dispatchers
     testing._checks testing._main testing._guard testing._decorate testing._scope testing._flows testing._shadow
@@ -42,6 +44,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "vmscope"
 # Loaded on first use, by a function, because not every program needs it: the only ways down.
 LATE = {
     "coroutines._dispatcher": {"coroutines._executor", "coroutines._timer"},
+    "coroutines._deferred": {"interop._futures"},
     "flow._flow": {"flow._sharing", "lifecycle._flows", "lifecycle._states"},
     "flow._hot": {"flow._derived"},
     "lifecycle._live_data": {"lifecycle._transformations", "lifecycle._flows"},
@@ -49,8 +52,10 @@ LATE = {
 # Users start these by name or import them by name; no room does.
 ENDS = ("demo", "hosts", "testing", "__main__")
 CONCURRENCY = {"threading", "queue", "_thread", "_queue", "multiprocessing"}
-# Executors of the standard library: loaded for those who ask for one.
-FOR_EXECUTORS = ("coroutines._executor", "looper._executor")
+# Executors and futures of the standard library: loaded for those who ask for one.
+FOR_EXECUTORS = (
+    "coroutines._executor", "looper._executor", "interop._futures", "interop._portal", "interop._offload",
+)  # fmt: skip
 SLOW = {"asyncio", "inspect", "dataclasses", "logging", "concurrent", "multiprocessing", "tkinter"}
 
 

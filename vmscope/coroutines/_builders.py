@@ -374,6 +374,9 @@ class BlockingLoop(CoroutineDispatcher):
     def _timers(self) -> MessageQueue:
         return super()._timers() if self._queue.is_quitting else self._queue
 
+    def _needs_this_thread(self) -> bool:
+        return here.loop.events is self._queue and not self._queue.is_quitting
+
     def __repr__(self) -> str:
         return f"<BlockingLoop {id(self):#x}>"
 
@@ -555,11 +558,12 @@ def run_blocking_io(function: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel:
         raise TypeError(f"run_blocking_io() takes a function with its arguments, got {function!r}")
     if not abandon_on_cancel:
         return with_context(IO, function, *args)
-    return Call("run_blocking_io", _abandonable, (function, args))
+    return Call("run_blocking_io", abandonable, ("run_blocking_io", function, args))
 
 
-def _abandonable(function: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
-    coroutine = needed("run_blocking_io")
+def abandonable(what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    """Call `function` on IO for the running coroutine, which does not wait for it any more once it is cancelled."""
+    coroutine = needed(what)
     env = coroutine._frame._env.plus(IO)
     task = cast(
         "Deferred[Any]", launch_in(DeferredCoroutine, None, env, function, args, None, CoroutineStart.DEFAULT, None)

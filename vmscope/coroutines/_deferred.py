@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
 from .._primitives import DEBUG, RLock, report_uncaught
 from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
 from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -130,6 +133,18 @@ class Deferred(Job, Generic[T_co]):
         if self._cause is not None:
             unread.read(self)
         return self._cause
+
+    def as_future(self) -> Future[T_co]:
+        """Return a `concurrent.futures.Future` that ends as this does. Starts a lazy one.
+
+        `future.cancel()` cancels this; the future is done, and cancelled, once that has cleaned up. What waits for the
+        future must not be the thread that has to run the coroutine: there `result()` raises IllegalStateError.
+        Threads: any.
+        Kotlin: Deferred.asCompletableFuture, which is done at once when it is cancelled.
+        """
+        from ..interop._futures import future_of
+
+        return future_of(self)
 
 
 class CompletableDeferred(CompletableJob, Deferred[T]):

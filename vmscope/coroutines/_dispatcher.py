@@ -92,6 +92,10 @@ class CoroutineDispatcher(ContextElement):
         """The queue that wakes its delays and timeouts."""
         return shared_timers()
 
+    def _needs_this_thread(self) -> bool:
+        """Whether nothing can run on it while the calling thread blocks."""
+        return False
+
 
 def checked_parallelism(parallelism: object) -> int:
     """Return `parallelism`.
@@ -207,6 +211,9 @@ class LimitedDispatcher(CoroutineDispatcher):
     def _timers(self) -> MessageQueue:
         return self.parent._timers()
 
+    def _needs_this_thread(self) -> bool:
+        return self.parent._needs_this_thread()
+
     def _put(self, task: Runnable) -> None:
         self._queue.append(task)  # P1 queue it
         with self._lock:
@@ -290,6 +297,9 @@ class NamedDispatcher(CoroutineDispatcher):
 
     def _timers(self) -> MessageQueue:
         return self._of._timers()
+
+    def _needs_this_thread(self) -> bool:
+        return self._of._needs_this_thread()
 
     def __repr__(self) -> str:
         return self._name

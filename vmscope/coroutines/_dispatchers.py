@@ -97,6 +97,9 @@ class ThreadPoolDispatcher(CoroutineDispatcher):
     def _dispatch(self, coroutine: Any) -> None:
         self._pool._dispatch(coroutine)
 
+    def _needs_this_thread(self) -> bool:
+        return self._pool.is_only_thread()
+
     def close(self) -> None:
         """Take no more work; what is queued is still run, then the threads end. Does not wait.
 

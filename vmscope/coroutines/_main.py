@@ -65,6 +65,9 @@ class LooperDispatcher(CoroutineDispatcher):
     def _timers(self) -> MessageQueue:
         return self._looper().queue
 
+    def _needs_this_thread(self) -> bool:
+        return self._looper().is_current_thread()
+
 
 class Posted:
     """A stranger's task as an item of the queue."""
@@ -199,6 +202,10 @@ class MainDispatcher(LooperDispatcher):
     def _timers(self) -> MessageQueue:
         delegate = self._delegate()
         return self._looper().queue if delegate is None else delegate._timers()
+
+    def _needs_this_thread(self) -> bool:
+        delegate = self._delegate()
+        return super()._needs_this_thread() if delegate is None else delegate._needs_this_thread()
 
     def _looper(self) -> Looper:
         looper = Looper.get_main()

@@ -200,6 +200,11 @@ class Pool(CoroutineDispatcher):
         """Wait for the threads of a pool that was shut; return those that still run."""
         return self._crew.join(seconds)
 
+    def is_only_thread(self) -> bool:
+        """Whether the calling thread is the one thread that it may have."""
+        crew = self._crew
+        return crew._most == 1 and get_ident() in crew._threads
+
     def is_at_rest(self) -> bool:
         """Whether no task is queued and no thread runs one."""
         crew = self._crew

@@ -29,6 +29,7 @@ from ._slots import CONFLATE, DROP, LATEST, LATEST_AFTER, QUEUE, is_taken, slot_
 from ._suspend import ATOMIC, Call, ReadyBlock, Suspending, call, check_block
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
 
@@ -289,6 +290,44 @@ class CoroutineScope:
             return None
         job = launch_in(StandaloneCoroutine, owner, self._env, block, args, context, HELD, name)
         return job if take_turn(owner, key, job, policy) else None
+
+    @overload
+    def future(
+        self, block: Callable[[*Ts], Generator[Any, Any, T]], *args: *Ts,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
+    ) -> Future[T]: ...  # fmt: skip
+    @overload
+    def future(
+        self, block: Callable[[*Ts], Awaitable[T]], *args: *Ts,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
+    ) -> Future[T]: ...  # fmt: skip
+    @overload
+    def future(
+        self, block: Callable[[*Ts], T], *args: *Ts,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
+    ) -> Future[T]: ...  # fmt: skip
+    @overload
+    def future(
+        self, block: ReadyBlock[T], *,
+        context: CoroutineContext | None = None, start: CoroutineStart = CoroutineStart.DEFAULT,
+        name: str | None = None,
+    ) -> Future[T]: ...  # fmt: skip
+    def future(  # type: ignore[misc]  # mypy fits no variadic and ready block into one
+        self, block: Callable[[*Ts], Any] | ReadyBlock[Any],
+        *args: *Ts, context: CoroutineContext | None = None, start: CoroutineStart = _DEFAULT,
+        name: str | None = None,
+    ) -> Future[Any]:  # fmt: skip
+        """Start a coroutine for code that wants a `concurrent.futures.Future` of it. Arguments as for `launch`.
+
+        The future is what `async_(...).as_future()` gives: done when all clean-up is, and `cancel()` cancels the
+        coroutine.
+        Kotlin: CoroutineScope.future.
+        """
+        deferred = launch_in(DeferredCoroutine, self._job, self._env, block, args, context, start, name)
+        return cast("Deferred[Any]", deferred).as_future()
 
     def __add__(self, context: CoroutineContext) -> CoroutineScope:
         """Return a view with `context` added; without a Job in `context`, it shares the job of this scope."""
