@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from tests.interop import work
-from tests.interop.conftest import Engine, Gate
+from tests.interop.conftest import Engine, Gate, new_process_pool
 from tests.virtual_main import VMain
 from vmscope import (
+    CancellationException,
     CoroutineScope,
+    DeferredCancelledError,
+    Dispatchers,
+    HandlerThread,
+    IllegalStateError,
     Job,
+    RejectedExecutionError,
 )
 from vmscope.interop import OffloadError, RemoteError, cancel_token, offload
+from vmscope.interop._envelope import Task
+from vmscope.interop._token import JobToken
 
 Outcome = Callable[..., Any]
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -212,6 +224,262 @@ def test_a_call_that_is_cancelled_in_the_queue_is_never_made(
 
     assert {job.state_name for job in waiting} == {"Cancelled"}
     assert not list(tmp_path.glob("made *"))
+
+
+# ---- what an engine says, and what it does
+
+
+def test_what_the_cancel_of_each_engine_claims(engine: Engine, main: VMain, gate: Gate) -> None:
+    """Why offload believes some and does not ask others."""
+    running = [engine.executor.submit(work.until_there, *gate.args(number)) for number in range(engine.workers)]
+    for number in range(engine.workers):
+        main.run_until(gate.args(number)[1].exists)
+    queued = [engine.executor.submit(work.double, number) for number in range(6)]
+    if engine.name in ("processes", "loky"):  # they hand some on to the worker before it is free: those claim to run
+        main.run_until(queued[0].running)
+
+    of_running = running[0].cancel()
+    of_queued = [queued[0].cancel(), queued[-1].cancel()]
+    gate.open()
+    main.run_until(gate.args(0)[2].exists)  # in any case it went on to its end
+
+    assert of_running == (not engine.is_honest)
+    assert of_queued == [engine.name not in ("processes", "loky"), True]
+
+
+def test_an_executor_that_was_shut_refuses(outcome: Outcome) -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+
+    async def body() -> None:
+        with pytest.raises(RejectedExecutionError, match=r"offload double to .*: it takes no calls: cannot schedule"):
+            await offload(pool, work.double, 1)
+
+    outcome(body)
+
+
+def test_a_call_that_the_engine_drops_is_no_cancelled_caller(main: VMain, scope: CoroutineScope) -> None:
+    pool = ThreadPoolExecutor(1)
+    busy, open_gate = threading.Event(), threading.Event()
+    pool.submit(lambda: busy.set() or open_gate.wait(10))
+    main.run_until(busy.is_set)
+
+    async def body() -> str:
+        with pytest.raises(DeferredCancelledError, match="the offloaded call of double was awaited"):
+            await offload(pool, work.double, 1)
+        return "goes on"
+
+    deferred = scope.async_(body)
+    main.run_until(lambda: pool._work_queue.qsize() == 1)
+    pool.shutdown(wait=False, cancel_futures=True)
+    main.run_until(lambda: deferred.is_completed)
+    open_gate.set()
+
+    assert deferred.get_completed() == "goes on"
+
+
+class Strange:
+    """An engine that keeps what it is given; the test plays its part."""
+
+    def __init__(self) -> None:
+        self.futures: list[StrangeFuture] = []
+        self.calls: list[Callable[[], object]] = []
+
+    def submit(self, fn: Callable[[], object], /) -> StrangeFuture:
+        self.calls.append(fn)
+        self.futures.append(StrangeFuture())
+        return self.futures[-1]
+
+
+class StrangeFuture(Future[Any]):
+    answer: Any = NotImplementedError("cancel")
+
+    def cancel(self) -> bool:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if self.answer == "cancelled":
+            super().cancel()
+            return True
+        return bool(self.answer)
+
+
+@pytest.mark.parametrize("abandon", [False, True])
+@pytest.mark.parametrize("answer", [True, False, "cancelled", NotImplementedError("cancel")])
+def test_whatever_cancel_answers_the_outcome_is_the_same(
+    main: VMain, scope: CoroutineScope, seen: list[BaseException], answer: Any, abandon: bool
+) -> None:
+    """A caller that waits, waits for the end; one that abandons is free at once; both are cancelled, and no failure."""
+    engine = Strange()
+
+    async def body() -> None:
+        await offload(engine, work.double, 1, abandon_on_cancel=abandon)
+
+    job = scope.launch(body)
+    main.run_until(lambda: bool(engine.futures))
+    engine.futures[0].answer = answer
+    job.cancel()
+    if abandon:
+        main.run_until(lambda: job.is_completed)
+    else:
+        main.run_current()
+        assert not job.is_completed
+    if not engine.futures[0].cancelled():
+        engine.calls[0]()
+        engine.futures[0].set_result(None)
+    main.run_until(lambda: job.is_completed)
+
+    assert job.state_name == "Cancelled"
+    assert not seen
+
+
+def test_an_engine_that_answers_without_calling_is_an_error(main: VMain, scope: CoroutineScope) -> None:
+    engine = Strange()
+    deferred = scope.async_(offload, engine, work.double, 1)
+
+    main.run_until(lambda: bool(engine.futures))
+    engine.futures[0].set_result("done")
+    main.run_until(lambda: deferred.is_completed)
+
+    failure = deferred.get_completion_exception_or_none()
+    assert isinstance(failure, OffloadError)
+    assert "answered 'done' for double without having called it" in str(failure)
+
+
+@pytest.mark.parametrize("name", ["processes", "loky"])
+def test_a_killed_worker_breaks_a_pool_of_processes_and_the_error_says_so(name: str, outcome: Outcome) -> None:
+    if name == "loky":
+        pool: Any = pytest.importorskip("loky", reason="loky is not installed").ProcessPoolExecutor(1)
+    else:
+        pool = new_process_pool()
+
+    async def body() -> None:
+        for function in (work.die, work.process):  # it stays broken
+            with pytest.raises(BrokenExecutor) as caught:
+                await offload(pool, function)
+            assert f"Not raised by {function.__name__} but by" in "".join(caught.value.__notes__)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # loky tells of the exit code, as a warning
+        outcome(body)
+    pool.shutdown()
+
+
+def test_a_killed_worker_of_dask_costs_its_call_only(engine: Engine, outcome: Outcome) -> None:
+    if engine.name != "dask":
+        pytest.skip("the others break, or are this process")
+
+    async def body() -> int:
+        with pytest.raises(Exception, match="die") as caught:
+            await offload(engine.executor, work.die)
+        assert type(caught.value).__name__ == "KilledWorker"
+        assert "Not raised by die but by" in "".join(caught.value.__notes__)
+        return await offload(engine.executor, work.double, 6)
+
+    assert outcome(body) == 12
+
+
+# ---- threads: nothing is pickled
+
+
+def test_a_thread_raises_the_very_object_with_its_frames(outcome: Outcome) -> None:
+    error = work.TwoArgumentsError(404, "no such row")
+
+    def failing() -> None:
+        raise error
+
+    async def body(pool: ThreadPoolExecutor) -> list[str]:
+        with pytest.raises(work.TwoArgumentsError) as caught:
+            await offload(pool, failing)
+        assert caught.value is error
+        return [entry.name for entry in caught.traceback]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert outcome(body, pool)[-1] == "failing"
+
+
+def test_a_thread_sees_the_context_of_the_caller_and_changes_none(outcome: Outcome) -> None:
+    """I5, J23"""
+
+    def there() -> str:
+        value = variable.get()
+        variable.set("there")
+        return value
+
+    async def body(pool: ThreadPoolExecutor) -> tuple[str, str]:
+        variable.set("here")
+        return await offload(pool, there), variable.get()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert outcome(body, pool) == ("here", "here")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_task_that_was_called_keeps_nothing_alive(fails: bool) -> None:
+    """An engine's thread may hold it a little longer: a window's widget must not die there."""
+
+    class Widget:
+        pass
+
+    def there(widget: Widget) -> Widget:
+        if fails:
+            raise work.TwoArgumentsError(404, "no such row")
+        return widget
+
+    given = Widget()
+    seen = weakref.ref(given)
+    task = Task(there, (given,), JobToken(Job()), uses_cloudpickle=False)
+    task()
+    try:
+        back = task.take()
+        assert back is given
+        del back
+    except work.TwoArgumentsError:
+        pass
+    del given
+    gc.collect()
+
+    assert seen() is None
+    assert not task()  # a second try does nothing
+
+
+def test_a_function_that_ends_with_a_cancellation_of_its_own_is_no_cancelled_caller(outcome: Outcome) -> None:
+    def there() -> None:
+        raise CancellationException("enough")
+
+    async def body(pool: ThreadPoolExecutor) -> str:
+        with pytest.raises(DeferredCancelledError, match="enough"):
+            await offload(pool, there)
+        return "goes on"
+
+    with ThreadPoolExecutor(1) as pool:
+        assert outcome(body, pool) == "goes on"
+
+
+def test_any_executor_of_ours_will_do(outcome: Outcome) -> None:
+    with HandlerThread("other") as other:
+
+        async def body() -> list[int]:
+            executors = (other.handler.as_executor(), Dispatchers.Default.as_executor())
+            return [await offload(executor, work.double, 2) for executor in executors]
+
+        assert outcome(body) == [4, 4]
+
+
+# ---- bad input
+
+
+def test_bad_input_is_refused(outcome: Outcome) -> None:
+    async def suspends() -> None: ...
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(TypeError, match=r"an executor first, anything with a submit\(function\), got <function"):
+            offload(work.double, 1)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="takes a function with its arguments, got 7"):
+            offload(pool, 7)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"takes a plain function, .* there is no coroutine there to suspend"):
+            offload(pool, suspends)
+        with pytest.raises(IllegalStateError, match="outside a coroutine"):
+            cancel_token()
 
 
 def launched(scope: CoroutineScope) -> list[Job]:

@@ -7,10 +7,13 @@ import pathlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from vmscope import check_cancelled, is_active
 from vmscope.interop import CancelToken
+
+PATIENCE = 15.0  # seconds
 
 
 class TwoArgumentsError(Exception):
@@ -82,11 +85,19 @@ def sign(path: pathlib.Path) -> None:
     path.touch()
 
 
+def wait_while(condition: Callable[[], bool]) -> None:
+    """Wait as long as it is true, within a bound: a test that fails must not keep a worker, and with it the run."""
+    deadline = time.monotonic() + PATIENCE
+    while condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still so after {PATIENCE} seconds")
+        time.sleep(0.002)
+
+
 def until_there(path: pathlib.Path, started: pathlib.Path, ended: pathlib.Path) -> str:
     """Run until somebody makes `path`, however unwanted meanwhile."""
     started.touch()
-    while not path.exists():
-        time.sleep(0.002)
+    wait_while(lambda: not path.exists())
     ended.touch()
     return "ended"
 
@@ -94,8 +105,7 @@ def until_there(path: pathlib.Path, started: pathlib.Path, ended: pathlib.Path) 
 def until_unwanted(started: pathlib.Path, told: pathlib.Path) -> None:
     """Run until the caller is cancelled, and say so."""
     started.touch()
-    while is_active():
-        time.sleep(0.002)
+    wait_while(is_active)
     told.touch()
     check_cancelled()
 
@@ -105,8 +115,7 @@ def until_token_says(token: CancelToken, started: pathlib.Path, told: pathlib.Pa
 
     def watch() -> None:
         started.touch()
-        while not token.is_cancelled:
-            time.sleep(0.002)
+        wait_while(lambda: not token.is_cancelled)
         told.touch()
 
     thread = threading.Thread(target=watch)
