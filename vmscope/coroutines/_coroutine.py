@@ -554,7 +554,7 @@ def _foreign(wait: object, missing: AttributeError) -> BaseException:
     return TypeError(
         f"a coroutine of vmscope waited for {wait!r}, of {kind.__module__}: what another library awaits cannot be "
         "awaited here. Use delay() for sleep(), with_context(Dispatchers.IO, ...) for a blocking call, "
-        "suspend_cancellable_coroutine() for a callback"
+        "suspend_cancellable_coroutine() for a callback, await_asyncio() of vmscope.interop for what is asyncio's"
     )
 
 
