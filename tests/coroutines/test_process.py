@@ -110,13 +110,13 @@ def test_the_exit_code_of_a_system_exit_in_a_coroutine_is_that_of_the_process() 
         assert (code, out, err) == (3, "cleaned up\n", ""), way
 
 
-# ---- Ctrl-C (E12, B13)
+# ---- Ctrl-C (E12, B13, I7)
 
 
 @POSIX
 @pytest.mark.parametrize("way", ["run_blocking", "run_main"])
 def test_ctrl_c_cancels_the_tree_lets_it_clean_up_and_is_raised(way: str) -> None:
-    """B13, E12"""
+    """B13, E12, I7"""
     code, out, err = run(f"""
         def body():
             launch(os.kill, os.getpid(), signal.SIGINT, context=Dispatchers.IO)

@@ -133,6 +133,7 @@ def test_a_ctrl_c_that_does_not_end_the_wait_of_the_system_is_heard_all_the_same
 
 @POSIX
 def test_the_first_ctrl_c_waits_for_the_message_and_the_second_does_not():
+    """I7"""
     code, out, err = run("""
         looper = Looper.prepare_main()
         def work():

@@ -2,7 +2,16 @@
 
 asyncio itself is loaded where one of these is used: it is slow to import. Nothing of a loop is touched but from its own
 thread, save `call_soon_threadsafe`.
-Locks: none of its own. What a _Visit knows is written on the loop's thread only, but for `_wanted`, which falls once.
+
+A loop that is closed drops its queue without a word, and one that is being closed may take a call after that and never
+make it. So each call is an _Errand that is run or, when its last reference goes, reported as lost (on a free-threaded
+build that may be no sooner than the next garbage collection); and who has sent one looks afterwards whether the loop
+is closed. The closer marks the loop C1 and empties the queue C2; the sender puts S1 and looks S2. Where S1 comes before
+C2, the errand goes with the queue; else S2 comes after C1, and the sender takes it back. On a free-threaded build the
+deque's own lock orders S1 and C2, and with them the rest.
+
+Locks: none of its own. What a _Visit knows is written on the loop's thread only, but for `_wanted`, which falls once,
+and `_callback`, a list from which one thread takes one item.
 Counterpart: none in Kotlin; trio-asyncio has the same two directions.
 """
 
@@ -14,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .._errors import CancellationException, IllegalStateError, RejectedExecutionError
 from ..coroutines._coroutine import current, needed
 from ..coroutines._deferred import Deferred
-from ..coroutines._dispatcher import CoroutineDispatcher, Once, Runnable
+from ..coroutines._dispatcher import CoroutineDispatcher, Runnable
 from ..coroutines._job import Job
 from ..coroutines._suspend import Suspending, call
 from ._outside import cancelled_elsewhere, until_over
@@ -107,7 +116,7 @@ class _Visit:
         self._context.run(current.set, None)  # the task is no coroutine of ours: delay() and the like do not work in it
         self._wanted = True
         self._task: Future[Any] | None = None
-        self._callback: Callable[[object], object] | None = None
+        self._callback: list[Callable[[object], object]] = []
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -117,9 +126,9 @@ class _Visit:
         Raises:
             IllegalStateError: The loop was closed meanwhile.
         """
-        self._callback = callback
+        self._callback.append(callback)
         try:
-            self._loop.call_soon_threadsafe(self._start)
+            _Errand(self._start, self._lost).send(self._loop)
         except RuntimeError as closed:
             _dispose(self._awaitable)
             raise IllegalStateError(f"await_asyncio() on {self._loop!r}: {closed}") from closed
@@ -128,9 +137,15 @@ class _Visit:
         """Cancel it. Whichever comes second, this or the start, sees the other: both end in the queue of the loop."""
         self._wanted = False
         try:
-            self._loop.call_soon_threadsafe(self._cancel)
-        except RuntimeError:  # the loop is closed: the task will never run again
-            self._end(asyncio_cancelled()())
+            _Errand(self._cancel, self._lost).send(self._loop)
+        except RuntimeError:  # the loop is closed
+            self._lost()
+
+    def _lost(self) -> None:
+        """The loop is closed: nothing of it will ever run again."""
+        awaitable, self._awaitable = self._awaitable, None
+        _dispose(awaitable)
+        self._end(asyncio_cancelled()("its loop was closed"))
 
     # on the loop's thread
 
@@ -168,11 +183,53 @@ class _Visit:
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
-        callback, self._callback = self._callback, None
+        try:
+            callback = self._callback.pop()
+        except IndexError:  # it has ended
+            return
         self._task = None
-        if callback is not None:
-            self.error = error
-            callback(self)
+        self.error = error
+        callback(self)
+
+
+class _Errand:
+    """A call that a loop is to make: it is run, or reported as lost. See the header."""
+
+    __slots__ = ("_todo",)
+
+    def __init__(self, run: Callable[[], object], lost: Callable[[], object]) -> None:
+        self._todo = [(run, lost)]  # taken by one
+
+    def send(self, loop: AbstractEventLoop) -> None:
+        """Put it into the queue of `loop`.
+
+        Raises:
+            RuntimeError: The loop is closed; it is neither run nor reported.
+        """
+        try:
+            loop.call_soon_threadsafe(self.run)  # S1
+        except RuntimeError:
+            self._todo.clear()
+            raise
+        if loop.is_closed() and self._todo:  # S2
+            self._drop()
+
+    def run(self) -> None:
+        """On the loop's thread."""
+        try:
+            run, _ = self._todo.pop()
+        except IndexError:
+            return
+        run()
+
+    def _drop(self) -> None:
+        try:
+            _, lost = self._todo.pop()
+        except IndexError:
+            return
+        lost()
+
+    __del__ = _drop
 
 
 def asyncio_cancelled() -> type[BaseException]:
@@ -277,13 +334,16 @@ class AsyncioDispatcher(CoroutineDispatcher):
         Raises:
             RejectedExecutionError: The loop is closed.
         """
-        try:
-            self._loop.call_soon_threadsafe(block.run)
-        except RuntimeError as closed:
-            raise RejectedExecutionError(f"The task was rejected: {closed} ({self!r})") from closed
+        self._send(block.run, getattr(block, "rejected", _nothing))
 
     def _dispatch(self, coroutine: Any) -> None:
-        self.dispatch(coroutine.coroutine_context, _Handed(coroutine))
+        self._send(coroutine.run, coroutine.rejected)
+
+    def _send(self, run: Callable[[], object], rejected: Callable[[], object]) -> None:
+        try:
+            _Errand(run, rejected).send(self._loop)
+        except RuntimeError as closed:
+            raise RejectedExecutionError(f"The task was rejected: {closed} ({self!r})") from closed
 
     def _needs_dispatch(self, coroutine: Any) -> bool:
         return True
@@ -295,17 +355,8 @@ class AsyncioDispatcher(CoroutineDispatcher):
         return f"asyncio_dispatcher({self._loop!r})"
 
 
-class _Handed(Once):
-    """A coroutine in the queue of a loop. A loop that is closed drops its queue without a word: then it still ends."""
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        try:
-            coroutine = self._coroutine.pop()
-        except IndexError:  # it ran
-            return
-        coroutine.rejected()
+def _nothing() -> None:
+    """Who does not ask is not told."""
 
 
 def asyncio_dispatcher(loop: AbstractEventLoop | None = None) -> CoroutineDispatcher:
