@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.coroutines.test_process import run
 from tests.interop import work
 from tests.interop.conftest import Engine, Gate, new_process_pool
 from tests.virtual_main import VMain
@@ -256,6 +257,30 @@ def test_an_executor_that_was_shut_refuses(outcome: Outcome) -> None:
             await offload(pool, work.double, 1)
 
     outcome(body)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork as POSIX has it")
+def test_a_forked_child_is_refused_the_executor_of_its_parent() -> None:
+    """Its threads are not there: the call would wait for ever. One of its own will do."""
+    code, out, err = run("""
+        from concurrent.futures import ThreadPoolExecutor
+        from vmscope.interop import offload
+        pool = ThreadPoolExecutor(1)
+        async def body(pool):
+            try:
+                return await offload(pool, divmod, 7, 2)
+            except RejectedExecutionError as refusal:
+                return "refused" if "make an executor in this process" in str(refusal) else str(refusal)
+        print(run_blocking(body, pool), flush=True)
+        child = os.fork()
+        if child == 0:
+            print(run_blocking(body, pool), run_blocking(body, ThreadPoolExecutor(1)), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(run_blocking(body, pool))
+    """)
+
+    assert (code, out.splitlines(), err) == (0, ["(3, 1)", "refused (3, 1)", "(3, 1)"], "")
 
 
 def test_a_call_that_the_engine_drops_is_no_cancelled_caller(main: VMain, scope: CoroutineScope) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
+from weakref import WeakSet
 
 from .._errors import CancellationException, RejectedExecutionError
+from .._primitives import after_fork
 from ..coroutines._builders import abandonable, with_context
 from ..coroutines._coroutine import needed
 from ..coroutines._pool import IO
@@ -116,6 +118,15 @@ def _offloaded(
 
 
 def _submitted(executor: Any, task: Task) -> Any:
+    if _is_of_the_parent(executor):
+        raise RejectedExecutionError(
+            f"offload {task.name} to {executor!r} in a forked child: its threads stayed with the parent, and the call "
+            "would wait for ever; make an executor in this process"
+        )
+    try:
+        _used.add(executor)
+    except TypeError:  # one that cannot be referred to weakly, or hashed: then a fork is not noticed
+        pass
     try:
         return executor.submit(task)
     except Exception as failure:
@@ -123,6 +134,13 @@ def _submitted(executor: Any, task: Task) -> Any:
             refusal = f"offload {task.name} to {executor!r}: it takes no calls: {failure}"
             raise RejectedExecutionError(refusal) from failure
         raise _of_the_engine(failure, executor, task) from failure.__cause__
+
+
+def _is_of_the_parent(executor: object) -> bool:
+    try:
+        return executor in _of_the_parent
+    except TypeError:
+        return False
 
 
 def _outcome(task: Task, answer: object, executor: object) -> Any:
@@ -142,6 +160,10 @@ def _of_the_engine(error: BaseException, executor: object, task: Task) -> BaseEx
         error.add_note(note)
     return error
 
+
+_used: WeakSet[Any] = WeakSet()  # executors that were given a call in this process
+_of_the_parent: WeakSet[Any] = WeakSet()
+after_fork(lambda: _of_the_parent.update(_used))
 
 _PACKAGE = __name__.rsplit(".", 2)[0]
 _STANDARD = {"concurrent.futures.thread", "concurrent.futures.process", "concurrent.futures.interpreter"}
