@@ -117,7 +117,7 @@ def dask() -> Iterator[Engine]:
     }
     with dask.config.set(settings):
         cluster = package.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL + 1,
         )  # fmt: skip
         with cluster, package.Client(cluster) as client:

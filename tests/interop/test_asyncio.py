@@ -243,6 +243,50 @@ def test_a_loop_that_is_closed_or_does_not_run_is_a_clean_error(outcome: Outcome
     outcome(body, "is closed")
 
 
+def test_a_future_of_another_loop_is_refused_as_asyncio_does(loop: asyncio.AbstractEventLoop, outcome: Outcome) -> None:
+    """I3"""
+    other = asyncio.new_event_loop()
+
+    async def body() -> None:
+        with pytest.raises(ValueError, match="loop"):
+            await await_asyncio(other.create_future(), loop)
+
+    outcome(body)
+    other.close()
+
+
+def test_a_loop_that_was_closed_under_a_task_sets_a_cancelled_awaiter_free(main: VMain, scope: CoroutineScope) -> None:
+    """I3: its task never ends; asyncio tells of that itself."""
+    loop = asyncio.new_event_loop()
+    begun = threading.Event()
+    task: list[Any] = []
+
+    async def there() -> None:
+        task.append(asyncio.current_task())
+        begun.set()
+        loop.stop()
+        await asyncio.sleep(3600)
+
+    async def ours() -> None:
+        await await_asyncio(there(), loop)
+
+    started = threading.Event()
+    loop.call_soon(started.set)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    assert started.wait(10)
+    job = scope.launch(ours)
+    main.run_until(begun.is_set)
+    thread.join()
+    loop.close()
+    job.cancel()
+    main.run_until(lambda: job.is_completed)
+
+    assert job.state_name == "Cancelled"
+    task[0]._log_destroy_pending = False
+    task[0].get_coro().close()
+
+
 def test_a_loop_that_ends_cancels_what_is_awaited_on_it(main: VMain, scope: CoroutineScope) -> None:
     """I3"""
     begun = threading.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.coroutines.test_process import run
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
@@ -161,6 +163,28 @@ def test_a_cancellation_passes_through_a_thread_into_its_call(main: VMain, scope
 
     assert log == ["inner", "thread"]
     assert job.state_name == "Cancelled"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_ctrl_c_ends_the_wait_and_cancels_the_coroutine() -> None:
+    """I4, I7"""
+    code, out, err = run("""
+        from vmscope.interop import run_on
+        over = threading.Event()
+        async def body():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                await await_cancellation()
+            finally:
+                over.set()
+        with HandlerThread("other") as other:
+            try:
+                run_on(CoroutineScope(as_dispatcher(other.handler)), body)
+            except KeyboardInterrupt:
+                print("interrupted;", "cancelled" if over.wait(10) else "still there")
+    """)
+
+    assert (code, out, err) == (0, "interrupted; cancelled\n", "")
 
 
 def test_a_worker_asks_the_main_thread(outcome: Outcome, scope: CoroutineScope) -> None:

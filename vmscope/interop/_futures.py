@@ -7,14 +7,17 @@ Counterpart: kotlinx.coroutines.future (jdk8): CompletableFuture.await, asDeferr
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
-from .._primitives import current_thread
+from .._primitives import LONGEST_WAIT, current_thread, main_thread
 from ..coroutines._deferred import CompletableDeferred, Deferred, unread
 from ..coroutines._dispatcher import CoroutineDispatcher
 from ..coroutines._suspend import Suspending, call, suspend_cancellable_coroutine
+from ..looper._queue import _FIRST_WAIT, _WAIT_GROWTH
 from ._outside import cancelled_elsewhere
 
 if TYPE_CHECKING:
@@ -169,17 +172,25 @@ class JobFuture(Future[T]):
         Raises:
             IllegalStateError: The calling thread is the one that has to run the coroutine: it would wait for itself.
         """
-        self._refuse_to_block(timeout)
-        return super().result(timeout)
+        return super().result(self._wait(timeout))
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the failure, None after success. As `result`."""
-        self._refuse_to_block(timeout)
-        return super().exception(timeout)
+        return super().exception(self._wait(timeout))
 
-    def _refuse_to_block(self, timeout: float | None) -> None:
-        if not self.done() and timeout != 0:
-            refuse_own_thread(self._dispatcher, f"wait for the future of {self._deferred!r}")
+    def _wait(self, timeout: float | None) -> float | None:
+        """Refuse a wait for oneself; on the main thread, wait. What is left of `timeout` is the caller's."""
+        if self.done() or timeout == 0:
+            return timeout
+        refuse_own_thread(self._dispatcher, f"wait for the future of {self._deferred!r}")
+        if current_thread() is not main_thread():
+            return timeout
+        deadline = inf if timeout is None else monotonic() + timeout
+        longest = _FIRST_WAIT  # in pieces: a Ctrl-C that did not end one is heard after it, as in MessageQueue
+        while not self.done() and (left := deadline - monotonic()) > 0:
+            wait((self,), min(left, longest))
+            longest = min(longest * _WAIT_GROWTH, LONGEST_WAIT)
+        return 0
 
     def _end(self, cause: BaseException | None) -> None:
         if cause is None:
