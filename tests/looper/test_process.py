@@ -132,6 +132,33 @@ def test_a_ctrl_c_that_does_not_end_the_wait_of_the_system_is_heard_all_the_same
 
 
 @POSIX
+@pytest.mark.parametrize("wait", [
+    "other.handler.call(forever)", "other.handler.run_with_scissors(forever)", "Mutex(locked=True).acquire_blocking()",
+])  # fmt: skip
+def test_so_it_is_in_a_blocking_call_on_the_main_thread(wait):
+    code, out, err = run(f"""
+        from vmscope.looper import HandlerThread
+        from vmscope.sync import Mutex
+        gone = threading.Event()
+        def forever():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            gone.wait()
+        with HandlerThread("other") as other:
+            if "forever" not in {wait!r}:
+                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                {wait}
+            except KeyboardInterrupt:
+                print("interrupted")
+            gone.set()
+    """)
+
+    assert (code, out) == (0, "interrupted\n"), err
+
+
+@POSIX
 def test_the_first_ctrl_c_waits_for_the_message_and_the_second_does_not():
     """I7"""
     code, out, err = run("""

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from concurrent.futures import CancelledError, Future, wait
 from math import inf
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
-from .._primitives import LONGEST_WAIT, current_thread, main_thread
+from .._primitives import current_thread, main_thread, wait_in_turns
 from ..coroutines._deferred import CompletableDeferred, Deferred, unread
 from ..coroutines._dispatcher import CoroutineDispatcher
 from ..coroutines._suspend import Suspending, call, suspend_cancellable_coroutine
-from ..looper._queue import _FIRST_WAIT, _WAIT_GROWTH
 from ._outside import cancelled_elsewhere
 
 if TYPE_CHECKING:
@@ -185,12 +183,12 @@ class JobFuture(Future[T]):
         refuse_own_thread(self._dispatcher, f"wait for the future of {self._deferred!r}")
         if current_thread() is not main_thread():
             return timeout
-        deadline = inf if timeout is None else monotonic() + timeout
-        longest = _FIRST_WAIT  # in pieces: a Ctrl-C that did not end one is heard after it, as in MessageQueue
-        while not self.done() and (left := deadline - monotonic()) > 0:
-            wait((self,), min(left, longest))
-            longest = min(longest * _WAIT_GROWTH, LONGEST_WAIT)
+        wait_in_turns(self._look, inf if timeout is None else timeout)
         return 0
+
+    def _look(self, seconds: float) -> bool:
+        wait((self,), seconds)
+        return self.done()
 
     def _end(self, cause: BaseException | None) -> None:
         if cause is None:

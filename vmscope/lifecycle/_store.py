@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from .._errors import IllegalStateError
-from .._primitives import Event, RLock, after_fork, get_ident
+from .._primitives import Event, RLock, after_fork, get_ident, wait_in_turns
 from ._cleanup import Endings, clear_and_join
 from ._viewmodel import HandlerSlot, ViewModel, adopt, clear_all, unended
 
@@ -242,7 +242,7 @@ class Claim:
                 link = _waiting.get(link.thread)
             _waiting[here] = self
         try:
-            self.done.wait()
+            wait_in_turns(self.done.wait)
         finally:
             with _waiting_lock:
                 _waiting.pop(here, None)

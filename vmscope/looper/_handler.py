@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import IllegalStateError, RejectedExecutionError
-from .._primitives import LONGEST_WAIT, Empty, SimpleQueue, current_thread
+from .._primitives import Empty, SimpleQueue, current_thread, wait_in_turns
 from ._looper import Looper
 from ._message import Message, obtain, pool, removing
 
@@ -389,7 +389,7 @@ class _Waited:
     def __init__(self, fn: Callable[[], object], *, keep: bool) -> None:
         self._fn = fn
         self._keep = keep  # the outcome is the waiter's; else a failure goes the way of all posts
-        self._over: SimpleQueue[bool] = SimpleQueue()
+        self._over: SimpleQueue[None] = SimpleQueue()
         self.done = False
         self.value: Any = None
         self.error: BaseException | None = None
@@ -403,17 +403,21 @@ class _Waited:
                 raise
         finally:
             self.done = True
-            self._over.put(True)
+            self._over.put(None)
 
     def rejected(self) -> None:
-        self._over.put(False)
+        self._over.put(None)
 
     def wait(self, seconds: float) -> bool | None:
         """Wait until it has run or was dropped; None: the time is up."""
+        return self.done if wait_in_turns(self._look, seconds) else None
+
+    def _look(self, seconds: float) -> bool:
         try:
-            return self._over.get(True, None if seconds == inf else min(seconds, LONGEST_WAIT))
+            self._over.get(True, seconds)
         except Empty:
-            return None
+            return False
+        return True
 
     def __repr__(self) -> str:
         return repr(self._fn)

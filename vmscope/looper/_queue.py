@@ -22,7 +22,6 @@ Counterpart: android.os.MessageQueue, next() and enqueueMessage().
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -34,8 +33,10 @@ from weakref import ref
 from .._clock import Clock, uptime
 from .._errors import IllegalStateError, call_quietly
 from .._primitives import (
+    FIRST_WAIT,
     FREE_THREADED,
     LONGEST_WAIT,
+    WAIT_GROWTH,
     Empty,
     RLock,
     SimpleQueue,
@@ -78,14 +79,6 @@ _SMALL = 64
 
 # With descriptors to watch, a busy queue looks at them once in so many items.
 _FD_EVERY = 16
-
-# A signal whose C handler ran just before the wait of the main thread began, or on another thread, does not end that
-# wait: Python's handler would run at the next wake-up, whenever that is. So the main thread's first wait is short, and
-# each one that nothing ended twice as long: such a signal is late by no more than the sleep so far, and an idle thread
-# wakes 20 times in the first day. Before 3.14 no wait on Windows hears a Ctrl-C (gh-125541): there they stay short.
-_FIRST_WAIT = 0.125
-_WAIT_GROWTH = 1 if sys.platform == "win32" and sys.version_info < (3, 14) else 2
-
 
 class _Barrier:
     """Holds back what comes after it, except asynchronous items. It stands in the queue like an item."""
@@ -509,7 +502,7 @@ class MessageQueue:
 
     def _sleep(self, until: float = inf) -> None:
         """Sleep till something is due, somebody rings, or the machine's clock reads `until`."""
-        longest = _FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
+        longest = FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
         self._sleep_until = inf
         self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce
         try:
@@ -522,7 +515,7 @@ class MessageQueue:
                     self._bell.get(True, min(seconds, longest))  # S4 wait
                     break
                 except Empty:
-                    longest = min(longest * _WAIT_GROWTH, LONGEST_WAIT)
+                    longest = min(longest * WAIT_GROWTH, LONGEST_WAIT)
         finally:
             self._asleep = _AWAKE
         if self._fds is not None:

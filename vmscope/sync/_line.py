@@ -30,8 +30,7 @@ from collections.abc import Generator
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
-from .._clock import uptime
-from .._primitives import LONGEST_WAIT, Lock, RLock
+from .._primitives import Lock, RLock, wait_in_turns
 from ..coroutines._context import EmptyCoroutineContext
 from ..coroutines._coroutine import current, needed
 from ..coroutines._job import ACTIVE, COMPLETING
@@ -303,12 +302,10 @@ class Parked:
 
     def sleep(self, seconds: float) -> bool:
         """Sleep until resumed. False: `seconds` are over."""
-        deadline = uptime() + seconds
-        while not self._bell.acquire(timeout=max(0.0, min(seconds, LONGEST_WAIT))):
-            seconds = deadline - uptime()
-            if seconds <= 0:
-                return False
-        return True
+        return wait_in_turns(self._ring, seconds)
+
+    def _ring(self, seconds: float) -> bool:
+        return self._bell.acquire(timeout=seconds)
 
 
 def block(wait: Wait[T], timeout: float | None, where: str) -> T:
