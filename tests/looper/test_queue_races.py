@@ -216,3 +216,32 @@ def test_a_message_that_runs_while_it_is_searched_for_is_not_confused_with_its_n
     looper.pump()
 
     assert log == ["first", "later", "later", "later"]
+
+
+def test_an_item_that_lives_again_is_not_taken_back_by_the_putter_of_its_last_life():
+    """F4. Run, recycled and put anew before its first putter asks whether the queue has quit: the message of another."""
+    queue, log = MessageQueue(), []
+    note = Note("item", log)
+    put_again, go_on = threading.Event(), threading.Event()
+
+    def another_life():
+        assert queue.put(note)
+        queue.quit()
+        put_again.set()
+        assert go_on.wait(5)
+
+    consumer = threading.Thread(target=queue.run_until, daemon=True)
+
+    def consume():
+        assert queue.put(Note("then", log, another_life))
+        consumer.start()
+        assert put_again.wait(5)
+
+    with before(MessageQueue.put, "P3", consume, here=True) as met:
+        kept = queue.put(note)
+    go_on.set()
+    consumer.join(5)
+
+    assert met
+    assert kept
+    assert (note.ran, note.dropped) == (1, 1), log

@@ -245,7 +245,7 @@ FAULTS = [
           "        if self._host is None or self._depth:\n            self._bell.put(None)\n        self._asleep = _AWAKE",
           "two_puts_against_falling_asleep"),
     Fault("a put does not look whether the queue quit meanwhile", QUEUE,
-          "        return not self._quitting or self._stays(item)  # P3 did the queue quit meanwhile?",
+          "        return not self._quitting or item.when is not when or self._stays(item)  # P3 did the queue quit meanwhile?",
           "        return True", "put_against_quit_of_an_idle_queue"),
     Fault("a timed put does not look whether the queue quit meanwhile", QUEUE,
           "        if self._quitting:  # P3\n            with self._lock:\n                if item.when is when:",

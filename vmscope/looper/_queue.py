@@ -171,6 +171,9 @@ class MessageQueue:
     # second, its thread's look comes later still and sees the other's write: the consumer stays awake or the putter
     # rings. With the GIL all threads agree on one order of the four. Without it, P1 and the `rotate(0)` after S1 both
     # take the deque's own lock, and who takes it second sees all that the first did before.
+    # At P3 the item may have run and stand in the inbox again, put by another: then it has another `when`. Who puts it
+    # sets that first and looks for the quit second. So once P3 has seen the quit and still its own `when`, a later put
+    # of the item is refused, and what `_stays` takes out is the stay that began at P1.
     def put(self, item: Item) -> bool:
         """Put `item` last among those due now.
 
@@ -179,13 +182,13 @@ class MessageQueue:
 
         Threads: any, at any point; takes no lock and never blocks.
         """
+        item.when = when = self.clock() + 0.0  # a float of its own (I4)
         if self._quitting:
             return False
-        item.when = self.clock()
         self._inbox.append(item)  # P1 put, then look
         if self._asleep:  # P2
             self._ring(item)
-        return not self._quitting or self._stays(item)  # P3 did the queue quit meanwhile?
+        return not self._quitting or item.when is not when or self._stays(item)  # P3 did the queue quit meanwhile?
 
     def put_at(self, item: Item, when: float) -> bool:
         """Put `item` to run once the clock reads `when`. It runs after those of the same time that were put before it.
