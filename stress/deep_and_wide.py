@@ -1,6 +1,7 @@
 """Does a very deep and a very wide tree of jobs cancel, without recursion and in linear time?
 
-    python -m stress.deep_and_wide [--deep 100000] [--wide 1000000]
+    python -m stress deep_and_wide [--deep 100000] [--wide 1000000]
+    python -m stress deep_and_wide --seconds 5          # trees that take about so long, at most those
 
 Each tree lives in a process of its own, so that its peak of memory is its own. Aimed at: recursion in the cascade down,
 in the completions up, and in the release of the objects; a cost that grows with the square of the children; a child
@@ -19,6 +20,8 @@ from itertools import pairwise
 from vmscope import Job
 
 ROOT = pathlib.Path(__file__).parent.parent
+DEEP, WIDE = 100_000, 1_000_000
+LONG = 15.0  # seconds that these two take, on the slowest build at hand
 
 
 def deep(size: int) -> tuple[Job, list[Job]]:
@@ -71,10 +74,14 @@ def one(shape: str, size: int) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--deep", type=int, default=100_000)
-    parser.add_argument("--wide", type=int, default=1_000_000)
+    parser.add_argument("--deep", type=int, default=DEEP)
+    parser.add_argument("--wide", type=int, default=WIDE)
+    parser.add_argument("--seconds", type=float, help="choose the sizes so that it takes about so long")
     parser.add_argument("--one", choices=("deep", "wide"), help="only this tree, in this process")
     args = parser.parse_args(argv)
+    if args.seconds is not None:
+        args.deep = min(DEEP, int(args.seconds * DEEP / LONG))
+        args.wide = min(WIDE, int(args.seconds * WIDE / LONG))
 
     if args.one:
         return one(args.one, getattr(args, args.one))

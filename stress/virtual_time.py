@@ -1,6 +1,6 @@
 """Does the virtual clock of a test ever move while work that the test has sent to real threads is in flight?
 
-Interleavings aimed at, one kind a turn, drawn by lot:
+Interleavings aimed at, one a turn, drawn by lot:
   hop      with_context to IO and back: the look between the end of the block and the dispatch back
   join     a child on Default: the look between the end of the child and the resumption of who joins it
   solo     a Deferred on a thread of its own
@@ -10,17 +10,15 @@ Interleavings aimed at, one kind a turn, drawn by lot:
   chain    one job outside wakes another that the test waits for
   shield   a hop inside a hop, shielded: a tree that none leads to
 
-    python -m stress.virtual_time --seconds 60 [--seed N]
+A round is a test of forty turns; in each turn a coroutine waits for one virtual second, and must never wake.
 
-In each turn a coroutine waits for one virtual second, and must never wake. Prints turns; ends with 1 when one did.
+    python -m stress virtual_time --seconds 60
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import time
 from collections.abc import Generator
 from typing import Any
 
@@ -39,6 +37,8 @@ from vmscope import (
     with_context,
 )
 from vmscope.testing import TestScope, run_test
+
+from ._soak import Soak, run
 
 TURNS = 40
 
@@ -103,27 +103,12 @@ class Test:
             self.solo.close()
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    options = parser.parse_args(argv)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    end = time.monotonic() + options.seconds
-    tests = 0
-    try:
-        while time.monotonic() < end:
-            Test(options.seed + tests).run()
-            tests += 1
-    except AssertionError as moved:
-        print(f"seed {options.seed + tests}, after {tests * TURNS} turns: {moved}")
-        return 1
-    finally:
-        sys.setswitchinterval(interval)
-    print(f"{tests * TURNS} turns, the clock stood in each (seed {options.seed})")
-    return 0
+class VirtualTime(Soak):
+    kinds = ("test",)
+
+    def test(self) -> None:
+        Test(self.random.randrange(1 << 30)).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(VirtualTime, __doc__))

@@ -219,7 +219,7 @@ def test_a_message_that_runs_while_it_is_searched_for_is_not_confused_with_its_n
 
 
 def test_an_item_that_lives_again_is_not_taken_back_by_the_putter_of_its_last_life():
-    """F4. Run, recycled and put anew before its first putter asks whether the queue has quit: the message of another."""
+    """F4. It runs, is recycled and put by another, before its first putter asks whether the queue has quit."""
     queue, log = MessageQueue(), []
     note = Note("item", log)
     put_again, go_on = threading.Event(), threading.Event()
