@@ -720,6 +720,20 @@ def a_barrier_is_removed_against_falling_asleep():
     assert at_once()
 
 
+def one_in_front_and_a_later_one_against_a_take():
+    queue, front, later, taken = MessageQueue(), Note(), Note(), []
+
+    def put():
+        queue.put_front(front)
+        queue.put(later)
+
+    def take():
+        taken.append(queue.next(timeout=0))
+
+    yield put, take
+    assert taken[0] is not later
+
+
 def put_against_quit():
     queue, note, said = MessageQueue(), Note(), []
 

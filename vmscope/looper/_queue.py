@@ -441,6 +441,12 @@ class MessageQueue:
             if not inbox:
                 self._now = self.clock()  # outside the lock: it may be a test's, with a lock of its own
             with self._lock:
+                # The head of the inbox before the timed items: who puts one of them and then a plain one, has the
+                # first of the two seen wherever the second is (I1).
+                try:
+                    first = inbox[0] if inbox else None
+                except IndexError:  # its putter, on another thread, took it back
+                    first = None
                 if timed:
                     self._sort_in_locked()
                 if self._barrier is not None and self._barrier.removed:
@@ -448,12 +454,8 @@ class MessageQueue:
                 if heap and heap[0][2].when is not heap[0][0]:
                     self._first_in_heap_locked()
                 plain = not (self._quitting or self._watch or self._barrier or self._fds)
-                # From the look at an end of the queue to the pop there is no call, so no signal handler and no
-                # finalizer comes in between; what is popped is in `_taking` before (I5).
-                try:
-                    first = inbox[0] if inbox else None
-                except IndexError:  # its putter, on another thread, took it back
-                    first = None
+                # From the look at the heap to the pop there is no call, so no signal handler and no finalizer comes in
+                # between; what is popped is in `_taking` before (I5).
                 if heap:
                     when, seq, item = heap[0]
                     self._horizon = when if plain else -inf
