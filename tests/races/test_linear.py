@@ -150,7 +150,7 @@ class DeferredTrial:
     model = DeferredModel()
     watch = (JOB, DEFERRED, SUSPEND)
     choices = [("complete", 1), ("complete", 2), ("fail", "a"), ("cancel",), ("look",), ("await",)]
-    fault = "an await that comes too late is not told"
+    fault = "the body ends without the lock"
 
     def __init__(self) -> None:
         self.deferred: CompletableDeferred[int] = CompletableDeferred()
