@@ -1,4 +1,4 @@
-"""What `vmscope/_primitives.py` says that the package rests on: facts about CPython's primitives, on this version of it.
+"""What `vmscope/_primitives.py` says that the package rests on: facts about CPython itself, on this version of it.
 
 Should one of these fail on a new version, the lock-free steps that name it in their comments are to be looked at again.
 """

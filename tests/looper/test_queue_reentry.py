@@ -5,138 +5,28 @@ CPython lets these in at few points: as a function begins, after a call, at a ju
 
 from __future__ import annotations
 
-import dis
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.strike import Strike, striking
 from vmscope.looper import MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
-
-if TYPE_CHECKING:
-    from types import CodeType, FrameType
 
 CODES = {
     member.__code__
     for member in (*vars(MessageQueue).values(), *vars(_queue).values())
     if hasattr(member, "__code__") and member.__module__ == _queue.__name__
 }
-OPENING = ("CALL", "JUMP_BACKWARD", "RESUME")
-_open: dict[CodeType, set[int]] = {}
-
-
-def open_points(code: CodeType) -> set[int]:
-    """The offsets of the instructions before which an interruption may come."""
-    if code not in _open:
-        points, after = set(), True
-        for instruction in dis.get_instructions(code):
-            if after:
-                points.add(instruction.offset)
-            after = instruction.opname.startswith(OPENING)
-            if instruction.opname.startswith("JUMP_BACKWARD"):
-                points.add(instruction.argval)
-                after = False
-        _open[code] = points
-    return _open[code]
-
-
-Strike = Callable[[Callable[[], object], int, Callable[[], object]], bool]
 
 
 @pytest.fixture
 def strike() -> Iterator[Strike]:
-    """`strike(scenario, at, action)` runs `scenario`, with `action` called once, at the open point number `at`.
-
-    False: there are not so many.
-    """
-    at_instruction: Callable[[], None] | None = None
-
-    def instruction(code: CodeType, offset: int) -> Any:
-        if offset not in open_points(code):
-            return DISABLE
-        if at_instruction is not None:
-            at_instruction()
-        return None
-
-    def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
-        nonlocal at_instruction
-        seen = 0
-
-        def count() -> None:
-            nonlocal seen
-            if seen <= at:
-                seen += 1
-                if seen == at + 1:
-                    action()
-
-        at_instruction = count
-        try:
-            with tracing(instruction):
-                scenario()
-        finally:
-            at_instruction = None
-        return seen > at
-
-    with monitoring(instruction):
+    with striking(CODES) as strike:
         yield strike
-
-
-if sys.version_info >= (3, 12):  # the other way loses the first events of each code there
-    DISABLE: Any = sys.monitoring.DISABLE
-
-    @contextmanager
-    def monitoring(instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
-        """Have `instruction(code, offset)` called before each instruction of the queue."""
-        tool, events = 4, sys.monitoring.events
-        sys.monitoring.use_tool_id(tool, "strike")
-        sys.monitoring.register_callback(tool, events.INSTRUCTION, instruction)
-        for code in CODES:
-            sys.monitoring.set_local_events(tool, code, events.INSTRUCTION)
-        try:
-            yield
-        finally:
-            for code in CODES:
-                sys.monitoring.set_local_events(tool, code, 0)
-            sys.monitoring.register_callback(tool, events.INSTRUCTION, None)
-            sys.monitoring.free_tool_id(tool)
-            sys.monitoring.restart_events()
-
-    def tracing(instruction: Callable[[CodeType, int], Any]) -> AbstractContextManager[None]:
-        return nullcontext()
-
-else:
-    DISABLE = None
-
-    def monitoring(instruction: Callable[[CodeType, int], Any]) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    @contextmanager
-    def tracing(instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
-        """Have `instruction(code, offset)` called before each instruction of the queue on this thread."""
-
-        def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
-            if event == "opcode":
-                instruction(frame.f_code, frame.f_lasti)
-            return on_opcode
-
-        def on_call(frame: FrameType, event: str, arg: object) -> Any:
-            if frame.f_code not in CODES:
-                return None
-            frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
-            return on_opcode
-
-        previous = sys.gettrace()
-        sys.settrace(on_call)
-        try:
-            yield
-        finally:
-            sys.settrace(previous)
 
 
 def a_busy_queue() -> tuple[MessageQueue, VirtualClock, list[Note], Callable[[], object]]:

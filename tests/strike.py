@@ -1,0 +1,151 @@
+"""Have something strike at a chosen bytecode: a signal handler, a finalizer, a Ctrl-C, a failed allocation.
+
+Two kinds of points. CPython lets handlers, finalizers and a Ctrl-C in at few, the open ones: as a function begins, after
+a call, at a jump back. An allocation or a call may fail at any bytecode that allocates or calls. The end of a `with` on
+a lock of C is neither: it allocates nothing, and is no deeper than its beginning, which went well.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+#: `strike(scenario, at, action)` runs `scenario`, with `action` called once, at the point number `at`.
+#: False: there are not so many.
+Strike = Callable[[Callable[[], object], int, Callable[[], object]], bool]
+Points = Callable[["CodeType"], "set[int]"]
+
+_OPENING = ("CALL", "JUMP_BACKWARD", "RESUME")
+_MAY_FAIL = ("CALL", "BUILD_", "BINARY_OP", "LOAD_METHOD", "FORMAT_", "MAKE_FUNCTION", "GET_ITER", "BEFORE_WITH",
+             "STORE_SUBSCR", "LIST_APPEND", "LIST_EXTEND")  # fmt: skip
+_SILENT = {"CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "KW_NAMES"}
+_open: dict[CodeType, set[int]] = {}
+_failing: dict[CodeType, set[int]] = {}
+
+
+def open_points(code: CodeType) -> set[int]:
+    """The offsets of the instructions before which an interruption may come."""
+    if code not in _open:
+        points, after = set(), True
+        for instruction in dis.get_instructions(code):
+            if after:
+                points.add(instruction.offset)
+            after = instruction.opname.startswith(_OPENING)
+            if instruction.opname.startswith("JUMP_BACKWARD"):
+                points.add(instruction.argval)
+                after = False
+        _open[code] = points
+    return _open[code]
+
+
+def failing_points(code: CodeType) -> set[int]:
+    """The offsets of the instructions that fail when there is no memory."""
+    if code not in _failing:
+        steps = [step for step in dis.get_instructions(code) if step.opname not in _SILENT]
+        _failing[code] = {
+            step.offset
+            for n, step in enumerate(steps)
+            if step.opname.startswith(_MAY_FAIL)
+            and not all(before.opname == "LOAD_CONST" and before.argval is None for before in steps[max(0, n - 3) : n])
+        }
+    return _failing[code]
+
+
+@contextmanager
+def striking(codes: Iterable[CodeType], points: Points = open_points) -> Iterator[Strike]:
+    """Yield a `strike` for the points in `codes`."""
+    codes = list(codes)
+    at_instruction: Callable[[], None] | None = None
+
+    def instruction(code: CodeType, offset: int) -> Any:
+        if offset not in points(code):
+            return DISABLE
+        if at_instruction is not None:
+            at_instruction()
+        return None
+
+    def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
+        nonlocal at_instruction
+        seen = 0
+
+        def count() -> None:
+            nonlocal seen
+            if seen <= at:
+                seen += 1
+                if seen == at + 1:
+                    action()
+
+        at_instruction = count
+        try:
+            with _tracing(codes, instruction):
+                scenario()
+        finally:
+            at_instruction = None
+        return seen > at
+
+    with _monitoring(codes, instruction):
+        yield strike
+
+
+if sys.version_info >= (3, 12):  # the other way loses the first events of each code there
+    DISABLE: Any = sys.monitoring.DISABLE
+
+    @contextmanager
+    def _monitoring(codes: list[CodeType], instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
+        """Have `instruction(code, offset)` called before each instruction of `codes`."""
+        tool, events = 4, sys.monitoring.events
+        sys.monitoring.use_tool_id(tool, "strike")
+        sys.monitoring.register_callback(tool, events.INSTRUCTION, instruction)
+        for code in codes:
+            sys.monitoring.set_local_events(tool, code, events.INSTRUCTION)
+        try:
+            yield
+        finally:
+            for code in codes:
+                sys.monitoring.set_local_events(tool, code, 0)
+            sys.monitoring.register_callback(tool, events.INSTRUCTION, None)
+            sys.monitoring.free_tool_id(tool)
+            sys.monitoring.restart_events()
+
+    def _tracing(
+        codes: list[CodeType], instruction: Callable[[CodeType, int], Any]
+    ) -> AbstractContextManager[None]:
+        return nullcontext()
+
+else:
+    DISABLE = None
+
+    def _monitoring(
+        codes: list[CodeType], instruction: Callable[[CodeType, int], Any]
+    ) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    @contextmanager
+    def _tracing(codes: list[CodeType], instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
+        """Have `instruction(code, offset)` called before each instruction of `codes` on this thread."""
+        known = {*codes}
+
+        def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
+            if event == "opcode":
+                instruction(frame.f_code, frame.f_lasti)
+            return on_opcode
+
+        def on_call(frame: FrameType, event: str, arg: object) -> Any:
+            if frame.f_code not in known:
+                return None
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            return on_opcode
+
+        previous = sys.gettrace()
+        sys.settrace(on_call)
+        try:
+            yield
+        finally:
+            sys.settrace(previous)
