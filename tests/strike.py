@@ -1,8 +1,7 @@
-"""Have something strike at a chosen bytecode: a signal handler, a finalizer, a Ctrl-C, a failed allocation.
+"""Have something strike at a chosen bytecode: a signal handler, a finalizer, a Ctrl-C.
 
-Two kinds of points. CPython lets handlers, finalizers and a Ctrl-C in at few, the open ones: as a function begins, after
-a call, at a jump back. An allocation or a call may fail at any bytecode that allocates or calls. The end of a `with` on
-a lock of C is neither: it allocates nothing, and is no deeper than its beginning, which went well.
+CPython lets handlers and a Ctrl-C in at few points, the open ones: as a function begins, after a call, at a jump back.
+A finalizer comes there, too; on 3.11 the collector also runs at whatever bytecode makes an object.
 """
 
 from __future__ import annotations
@@ -22,11 +21,9 @@ Strike = Callable[[Callable[[], object], int, Callable[[], object]], bool]
 Points = Callable[["CodeType"], "set[int]"]
 
 _OPENING = ("CALL", "JUMP_BACKWARD", "RESUME")
-_MAY_FAIL = ("CALL", "BUILD_", "BINARY_OP", "LOAD_METHOD", "FORMAT_", "MAKE_FUNCTION", "GET_ITER", "BEFORE_WITH",
-             "STORE_SUBSCR", "LIST_APPEND", "LIST_EXTEND")  # fmt: skip
-_SILENT = {"CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "KW_NAMES"}
+_MAKING = ("BUILD_", "LIST_", "LOAD_ATTR", "BINARY_OP", "MAKE_FUNCTION", "GET_ITER", "FOR_ITER")
 _open: dict[CodeType, set[int]] = {}
-_failing: dict[CodeType, set[int]] = {}
+_collecting: dict[CodeType, set[int]] = {}
 
 
 def open_points(code: CodeType) -> set[int]:
@@ -44,27 +41,23 @@ def open_points(code: CodeType) -> set[int]:
     return _open[code]
 
 
-def failing_points(code: CodeType) -> set[int]:
-    """The offsets of the instructions that fail when there is no memory."""
-    if code not in _failing:
-        steps = [step for step in dis.get_instructions(code) if step.opname not in _SILENT]
-        _failing[code] = {
-            step.offset
-            for n, step in enumerate(steps)
-            if step.opname.startswith(_MAY_FAIL)
-            and not all(before.opname == "LOAD_CONST" and before.argval is None for before in steps[max(0, n - 3) : n])
-        }
-    return _failing[code]
+def collecting_points(code: CodeType) -> set[int]:
+    """The offsets of the instructions at which a finalizer may run: the open ones, and those that make an object."""
+    if code not in _collecting:
+        making = {step.offset for step in dis.get_instructions(code) if step.opname.startswith(_MAKING)}
+        _collecting[code] = open_points(code) | (making if sys.version_info < (3, 12) else set())
+    return _collecting[code]
 
 
 @contextmanager
 def striking(codes: Iterable[CodeType], points: Points = open_points) -> Iterator[Strike]:
     """Yield a `strike` for the points in `codes`."""
     codes = list(codes)
+    known = {id(code): points(code) for code in codes}  # by id: code is slow to hash
     at_instruction: Callable[[], None] | None = None
 
     def instruction(code: CodeType, offset: int) -> Any:
-        if offset not in points(code):
+        if offset not in known[id(code)]:
             return DISABLE
         if at_instruction is not None:
             at_instruction()
@@ -83,7 +76,7 @@ def striking(codes: Iterable[CodeType], points: Points = open_points) -> Iterato
 
         at_instruction = count
         try:
-            with _tracing(codes, instruction):
+            with _tracing(known, instruction):
                 scenario()
         finally:
             at_instruction = None
@@ -113,9 +106,7 @@ if sys.version_info >= (3, 12):  # the other way loses the first events of each 
             sys.monitoring.free_tool_id(tool)
             sys.monitoring.restart_events()
 
-    def _tracing(
-        codes: list[CodeType], instruction: Callable[[CodeType, int], Any]
-    ) -> AbstractContextManager[None]:
+    def _tracing(known: dict[int, Any], instruction: Callable[[CodeType, int], Any]) -> AbstractContextManager[None]:
         return nullcontext()
 
 else:
@@ -127,9 +118,8 @@ else:
         return nullcontext()
 
     @contextmanager
-    def _tracing(codes: list[CodeType], instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
-        """Have `instruction(code, offset)` called before each instruction of `codes` on this thread."""
-        known = {*codes}
+    def _tracing(known: dict[int, Any], instruction: Callable[[CodeType, int], Any]) -> Iterator[None]:
+        """Have `instruction(code, offset)` called before each instruction of what is known, on this thread."""
 
         def on_opcode(frame: FrameType, event: str, arg: object) -> Any:
             if event == "opcode":
@@ -137,7 +127,7 @@ else:
             return on_opcode
 
         def on_call(frame: FrameType, event: str, arg: object) -> Any:
-            if frame.f_code not in known:
+            if id(frame.f_code) not in known:
                 return None
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False

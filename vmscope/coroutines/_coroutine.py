@@ -159,12 +159,13 @@ class Coroutine(Job):
             return
         self._lock = lock = parent._lock
         with lock:
-            if parent._state == ACTIVE and parent._waiter is None:
-                nodes = parent._nodes
-                if nodes is None:
-                    parent._nodes = {self: None}
-                else:
-                    nodes[self] = None
+            nodes = parent._nodes
+            if nodes is None:
+                nodes = {}  # before the look: on 3.11 the collector may run as it is made, and a finalizer end the parent
+                if parent._nodes is None:
+                    parent._nodes = nodes
+            if parent._state == ACTIVE and parent._waiter is None and parent._nodes is nodes:
+                nodes[self] = None
                 self._parent = parent
                 return
         attach(self, parent)

@@ -325,11 +325,12 @@ class Job(ContextElement):
         self._put_locked(node)
 
     def _put_locked(self, node: Node) -> None:
-        nodes = self._nodes
-        if nodes is None:
-            self._nodes = {node: None}
-        else:
-            nodes[node] = None
+        if self._nodes is None:
+            first = {node: None}  # the collector may run as it is made, and a finalizer come here first (3.11)
+            if self._nodes is None:
+                self._nodes = first
+                return
+        self._nodes[node] = None
 
     def _remove_node(self, node: Node) -> None:
         with self._lock:
@@ -419,7 +420,9 @@ class Job(ContextElement):
         """The oldest child that is still there. Looks at each child once, however many there are."""
         while True:
             if self._pending is None:
-                waiting = [node for node in self._nodes or () if node._kind == CHILD]
+                # A copy first, in one step: a finalizer or a signal handler may attach or end a child in between.
+                nodes = [] if self._nodes is None else list(self._nodes)
+                waiting = [node for node in nodes if node._kind == CHILD]
                 if not waiting:
                     return None
                 self._pending = (iter(waiting), _WaitingParent(self))

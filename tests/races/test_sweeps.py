@@ -1,0 +1,186 @@
+"""What strikes inside our own lines, where something can: post, cancel, launch and clear, from within each.
+
+A signal handler or a finalizer uses the very objects that its thread is in the middle of changing (F6, F7). All must
+come to its end, once. In the default suite one point in a few is tried, other ones for each pair; all of them with
+`VMSCOPE_ORDERS=20 pytest tests/races/test_sweeps.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.strike import Strike, collecting_points, striking
+from vmscope import (
+    CompletionHandlerError,
+    CoroutineScope,
+    Dispatchers,
+    Handler,
+    Job,
+    Looper,
+    SupervisorJob,
+    ViewModel,
+    as_dispatcher,
+    await_cancellation,
+    coroutine_scope,
+    launch,
+)
+from vmscope.testing._explore_places import codes_in
+
+from .test_races import MORE
+
+STRIDE = max(1, int(20 / MORE))
+FILES = frozenset(
+    str(module.__file__)
+    for name, module in sys.modules.items()
+    if name.startswith(("vmscope.coroutines._", "vmscope.looper._", "vmscope.lifecycle._"))
+)
+
+
+@pytest.fixture(scope="module")
+def strike() -> Iterator[Strike]:
+    with striking(codes_in(FILES), collecting_points) as strike:
+        yield strike
+
+
+class World:
+    """A view model with a tree of coroutines, a looper, somebody outside who waits; and what may be done with them."""
+
+    def __init__(self) -> None:
+        self.looper = Looper.create_for_test(lambda: 1.0)
+        self.handler = Handler(self.looper)
+        self.log: list[str] = []
+        self.began: list[int] = []
+        self.ended: list[int] = []
+        self.posted = 0
+        self.ran: list[int] = []
+        self.jobs: list[Job] = []
+        self.model = ViewModel(CoroutineScope(SupervisorJob() + Dispatchers.Unconfined))
+        self.model.on_cleared = lambda: self.log.append("on_cleared")  # type: ignore[method-assign]
+        self.model.add_closeable(lambda: self.log.append("closed"))
+        self.scope = self.model.view_model_scope
+        self.root = self.scope.coroutine_context[Job]
+        self.queued = CoroutineScope(self.root + as_dispatcher(self.handler))
+        self.scope.launch(self._parent)
+        CoroutineScope(Dispatchers.Unconfined).launch(self._joins)
+
+    def _body(self):
+        number = len(self.began)
+        self.began.append(number)
+        try:
+            yield from await_cancellation()
+        finally:
+            self.ended.append(number)
+
+    def _parent(self):
+        launch(self._body)
+        yield from coroutine_scope(self._body)
+
+    def _joins(self):
+        yield from self.root.join()
+        self.log.append("joined")
+
+    def _post(self, post: Callable[[Callable[[], object]], bool]) -> None:
+        self.posted += 1
+        number = self.posted
+        assert post(lambda: self.ran.append(number))
+
+    def post(self) -> None:
+        self._post(self.handler.post)
+        self._post(lambda fn: self.handler.post_delayed(fn, 0.0))
+        self._post(self.handler.post_at_front_of_queue)
+
+    def cancel(self) -> None:
+        self.root.cancel()
+
+    def launch(self) -> None:
+        self.jobs.append(self.scope.launch(self._body))
+
+    def launch_queued(self) -> None:
+        self.jobs.append(self.queued.launch(self._body))
+
+    def clear(self) -> None:
+        self.model.clear()
+
+    def check(self) -> None:
+        """Bring it to its end: everything has happened, and once."""
+        assert is_free(self.root._lock)
+        assert is_free(self.looper.queue._lock)
+        self.looper.pump()
+        self.model.clear()
+        self.looper.pump()
+        assert self.root.is_completed, repr(self.root)
+        assert sorted(self.began) == sorted(self.ended), (self.began, self.ended)
+        assert sorted(self.ran) == list(range(1, self.posted + 1)), self.ran
+        assert all(job.is_completed for job in self.jobs), self.jobs
+        assert sorted(self.log) == ["closed", "joined", "on_cleared"], self.log
+
+
+def is_free(lock: Any) -> bool:
+    got: list[bool] = []
+
+    def attempt() -> None:
+        if lock.acquire(blocking=False):
+            got.append(True)
+            lock.release()
+
+    other = threading.Thread(target=attempt)
+    other.start()
+    other.join()
+    return bool(got)
+
+
+CALLS = ("post", "cancel", "launch", "launch_queued", "clear")
+
+
+@pytest.mark.parametrize("within", CALLS)
+@pytest.mark.parametrize("struck_by", CALLS)
+def test_a_signal_handler_or_finalizer_may_do_it_at_any_point_of_it(within, struck_by, strike):
+    """F6, F7."""
+    first = at = (7 * CALLS.index(within) + 3 * CALLS.index(struck_by)) % STRIDE
+    while True:
+        world = World()
+        if not strike(getattr(world, within), at, getattr(world, struck_by)):
+            break
+        try:
+            world.check()
+        except AssertionError as wrong:
+            raise AssertionError(f"{struck_by} at point {at} of {within}: {wrong}") from None
+        at += STRIDE
+    assert at >= first + STRIDE  # the sweep went somewhere
+
+
+@pytest.mark.parametrize("within", CALLS)
+def test_a_failure_out_of_nowhere_leaves_no_lock_held_and_the_rest_of_the_process_in_order(
+    within, strike, uncaught, monkeypatch
+):
+    """F52. What was being told when it struck may stay untold: see docs/faults.md. All else goes on."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)  # where it strikes a finalizer
+
+    def no_memory() -> None:
+        raise MemoryError("swept")
+
+    first = at = CALLS.index(within) % STRIDE
+    while True:
+        world, other = World(), World()
+        try:
+            if not strike(getattr(world, within), at, no_memory):
+                break
+        except (MemoryError, CompletionHandlerError, ExceptionGroup):
+            pass
+        assert is_free(world.root._lock), f"point {at} of {within}"
+        assert is_free(world.looper.queue._lock), f"point {at} of {within}"
+        other.launch()
+        other.post()
+        assert other.jobs[0].is_active, f"point {at} of {within}: nothing starts in place on this thread any more"
+        other.check()
+        at += STRIDE
+    assert at >= first + STRIDE
+    del world, other
+    gc.collect()
+    uncaught.clear()
