@@ -161,7 +161,7 @@ class Coroutine(Job):
         with lock:
             nodes = parent._nodes
             if nodes is None:
-                nodes = {}  # before the look: on 3.11 the collector may run as it is made, and a finalizer end the parent
+                nodes = {}  # before the look: on 3.11 making it may run the collector, and a finalizer end the parent
                 if parent._nodes is None:
                     parent._nodes = nodes
             if parent._state == ACTIVE and parent._waiter is None and parent._nodes is nodes:
