@@ -144,8 +144,10 @@ FAULTS = [
           "two_owners_ask_for_one_view_model"),
     # ---- the job tree
     Fault("attach looks at the parent before the lock", JOB,
-          "    with lock:\n        state = parent._state\n        if state < SEALED:",
-          "    state = parent._state\n    with lock:\n        if state < SEALED:",
+          "    with lock:\n        state = parent._state\n        if state < SEALED:\n            child._parent = parent\n"
+          "            parent._add_locked(child)\n            if parent._state != state:",
+          "    state = parent._state\n    with lock:\n        if state < SEALED:\n            child._parent = parent\n"
+          "            parent._add_locked(child)\n            if False:",
           "a_child_attaches_against_cancel"),
     Fault("a child of a cancelling parent is not cancelled", JOB,
           "        if state <= COMPLETING:\n            return\n        cause = _cause_for_children(parent)\n    cancel_tree",
@@ -173,9 +175,11 @@ FAULTS = [
           "                if True:\n                    state, nodes = parent._end_locked()", "two_last_children_end_with_their_parent"),
     Fault("a handler is added after the look at the end", JOB,
           "        with self._lock:\n            state = self._state\n            if state >= COMPLETED:\n                return False\n"
-          "            if node._kind == ON_CANCELLING",
+          "            if node._kind == ON_CANCELLING and state >= CANCELLING:\n                return False\n"
+          "            self._add_locked(node)\n            if self._state == state:",
           "        state = self._state\n        with self._lock:\n            if state >= COMPLETED:\n                return False\n"
-          "            if node._kind == ON_CANCELLING",
+          "            if node._kind == ON_CANCELLING and state >= CANCELLING:\n                return False\n"
+          "            self._add_locked(node)\n            if True:",
           "a_handler_comes_against_the_end"),
     Fault("a cancelling handler is added though the cancellation was told", JOB,
           "            if node._kind == ON_CANCELLING and state >= CANCELLING:\n                return False\n", "",

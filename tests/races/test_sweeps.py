@@ -34,7 +34,7 @@ from vmscope.testing._explore_places import codes_in
 
 from .test_races import MORE
 
-STRIDE = max(1, int(20 / MORE))
+MANY_POINTS, FEW_POINTS = max(1, int(25 / MORE)), max(1, int(5 / MORE))
 FILES = frozenset(
     str(module.__file__)
     for name, module in sys.modules.items()
@@ -60,14 +60,17 @@ class World:
         self.posted = 0
         self.ran: list[int] = []
         self.jobs: list[Job] = []
+        self.told: list[object] = []
+        self.handlers = 0
         self.model = ViewModel(CoroutineScope(SupervisorJob() + Dispatchers.Unconfined))
         self.model.on_cleared = lambda: self.log.append("on_cleared")  # type: ignore[method-assign]
         self.model.add_closeable(lambda: self.log.append("closed"))
         self.scope = self.model.view_model_scope
         self.root = self.scope.coroutine_context[Job]
         self.queued = CoroutineScope(self.root + as_dispatcher(self.handler))
+        self.outside = CoroutineScope(Dispatchers.Unconfined)
         self.scope.launch(self._parent)
-        CoroutineScope(Dispatchers.Unconfined).launch(self._joins)
+        self.outside.launch(self._joins)
 
     def _body(self):
         number = len(self.began)
@@ -107,6 +110,17 @@ class World:
     def clear(self) -> None:
         self.model.clear()
 
+    def attach(self) -> None:
+        self.jobs.append(Job(self.root))
+
+    def join(self) -> None:
+        self.jobs.append(self.outside.launch(self.root.join))
+
+    def handle(self) -> None:
+        for early in (False, True):
+            self.handlers += 1
+            self.root.invoke_on_completion(self.told.append, early)
+
     def check(self) -> None:
         """Bring it to its end: everything has happened, and once."""
         assert is_free(self.root._lock)
@@ -118,6 +132,7 @@ class World:
         assert sorted(self.began) == sorted(self.ended), (self.began, self.ended)
         assert sorted(self.ran) == list(range(1, self.posted + 1)), self.ran
         assert all(job.is_completed for job in self.jobs), self.jobs
+        assert len(self.told) == self.handlers, f"{self.handlers} handlers, told {self.told}"
         assert sorted(self.log) == ["closed", "joined", "on_cleared"], self.log
 
 
@@ -136,13 +151,20 @@ def is_free(lock: Any) -> bool:
 
 
 CALLS = ("post", "cancel", "launch", "launch_queued", "clear")
+ALSO = ("attach", "join", "handle")
 
 
-@pytest.mark.parametrize("within", CALLS)
+def points(within: str, offset: int) -> tuple[int, int]:
+    """The first point to try in that call, and how far it is to the next."""
+    stride = MANY_POINTS if within in ("cancel", "clear") else FEW_POINTS
+    return offset % stride, stride
+
+
+@pytest.mark.parametrize("within", CALLS + ALSO)
 @pytest.mark.parametrize("struck_by", CALLS)
 def test_a_signal_handler_or_finalizer_may_do_it_at_any_point_of_it(within, struck_by, strike):
     """F6, F7."""
-    first = at = (7 * CALLS.index(within) + 3 * CALLS.index(struck_by)) % STRIDE
+    at, stride = points(within, 3 * CALLS.index(struck_by) + len(within))
     while True:
         world = World()
         if not strike(getattr(world, within), at, getattr(world, struck_by)):
@@ -151,8 +173,8 @@ def test_a_signal_handler_or_finalizer_may_do_it_at_any_point_of_it(within, stru
             world.check()
         except AssertionError as wrong:
             raise AssertionError(f"{struck_by} at point {at} of {within}: {wrong}") from None
-        at += STRIDE
-    assert at >= first + STRIDE  # the sweep went somewhere
+        at += stride
+    assert at >= stride  # the sweep went somewhere
 
 
 @pytest.mark.parametrize("within", CALLS)
@@ -165,7 +187,7 @@ def test_a_failure_out_of_nowhere_leaves_no_lock_held_and_the_rest_of_the_proces
     def no_memory() -> None:
         raise MemoryError("swept")
 
-    first = at = CALLS.index(within) % STRIDE
+    at, stride = points(within, CALLS.index(within))
     while True:
         world, other = World(), World()
         try:
@@ -179,8 +201,8 @@ def test_a_failure_out_of_nowhere_leaves_no_lock_held_and_the_rest_of_the_proces
         other.post()
         assert other.jobs[0].is_active, f"point {at} of {within}: nothing starts in place on this thread any more"
         other.check()
-        at += STRIDE
-    assert at >= first + STRIDE
+        at += stride
+    assert at >= stride
     del world, other
     gc.collect()
     uncaught.clear()

@@ -316,6 +316,8 @@ class Coroutine(Job):
             self._start()
             return
         block, self._block, self._args = self._block, None, None
+        if block is None:
+            return  # no memory or no stack in the middle of its launch: it was ended then, or will never be
         if not callable(block):
             block.close()  # a ready coroutine that never ran would warn
         self._finish(None, self.get_cancellation_exception())

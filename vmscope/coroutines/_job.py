@@ -313,7 +313,12 @@ class Job(ContextElement):
             if node._kind == ON_CANCELLING and state >= CANCELLING:
                 return False
             self._add_locked(node)
-            return True
+            if self._state == state:
+                return True
+            # A finalizer or signal handler moved the job on as the node was added. It bears to be told twice.
+            if self._nodes is not None:
+                self._nodes.pop(node, None)
+        return self._add_node(node)
 
     def _add_locked(self, node: Node) -> None:
         waiter = self._waiter
@@ -325,12 +330,14 @@ class Job(ContextElement):
         self._put_locked(node)
 
     def _put_locked(self, node: Node) -> None:
-        if self._nodes is None:
+        nodes = self._nodes
+        if nodes is None:
             first = {node: None}  # the collector may run as it is made, and a finalizer come here first (3.11)
-            if self._nodes is None:
+            nodes = self._nodes
+            if nodes is None:
                 self._nodes = first
                 return
-        self._nodes[node] = None
+        nodes[node] = None
 
     def _remove_node(self, node: Node) -> None:
         with self._lock:
@@ -692,12 +699,24 @@ def attach(child: Job, parent: Job) -> None:
     with lock:
         state = parent._state
         if state < SEALED:
-            parent._add_locked(child)
             child._parent = parent
+            parent._add_locked(child)
+            if parent._state != state:
+                state = _moved_on_locked(child, parent)
         if state <= COMPLETING:
             return
         cause = _cause_for_children(parent)
     cancel_tree(child, cause)
+
+
+def _moved_on_locked(child: Job, parent: Job) -> int:
+    """A finalizer or signal handler moved `parent` on as the child was added: the state that the child finds now."""
+    state = parent._state
+    if state >= SEALED or child._state >= COMPLETED:
+        child._parent = None
+        if parent._nodes is not None:
+            parent._nodes.pop(child, None)
+    return state
 
 
 def _cause_for_children(parent: Job) -> CancellationException:
