@@ -19,6 +19,7 @@ import faulthandler
 import io
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -135,7 +136,7 @@ def run(kind: type[Soak], doc: str | None, argv: list[str] | None = None) -> int
     parser.add_argument("--kinds", nargs="*", metavar="KIND", help=f"only these, of {', '.join(kind.kinds)}")
     args = parser.parse_args(argv)
 
-    name = sys.modules[kind.__module__].__spec__.name.rpartition(".")[2]  # type: ignore[union-attr]
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
     kinds = tuple(args.kinds or kind.kinds)
     done = dict.fromkeys(kinds, 0)
     unseen: list[Any] = []

@@ -43,7 +43,6 @@ class Trial(Soak):
         def never(): threading.Event().wait()
         self.at_once(never, lambda: None)
 
-__spec__ = type("spec", (), {{"name": "stress.trial"}})
 sys.exit(run(Trial, "a trial", {arguments!r}))
 """
 
