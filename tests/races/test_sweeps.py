@@ -34,7 +34,7 @@ from vmscope.testing._explore_places import codes_in
 
 from .test_races import MORE
 
-MANY_POINTS, FEW_POINTS = max(1, int(25 / MORE)), max(1, int(5 / MORE))
+MANY_POINTS, FEW_POINTS = max(1, int(25 / MORE)), max(1, int(5 / max(MORE, 1)))
 FILES = frozenset(
     str(module.__file__)
     for name, module in sys.modules.items()
