@@ -1,11 +1,11 @@
 """Does a process that is killed while it saves its state leave a file that is whole, and no more than one save old?
 
 Each round is a process, forked, that saves as fast as it can from two threads, acknowledges each save through a pipe,
-and is killed by SIGKILL after a random time: as it opens, writes, syncs, renames or syncs the folder, or between two
-saves. Then the file is restored: it must be what one save wrote, not older than the last acknowledged one, with nothing
-left beside it.
+and is killed by SIGKILL after a random time. Aimed at: as it opens, writes, syncs, renames or syncs the folder, or
+between two saves. Then the file is restored: it must be what one save wrote, not older than the last acknowledged one,
+with nothing left beside it.
 
-    python -m stress.killed_saves --seconds 60 [--rounds N] [--seed N] [--size N]
+    python -m stress killed_saves --seconds 60 [--rounds N] [--seed N] [--size N]
 
 Prints rounds and saves. A file that is refused, too old, or not alone ends it with 1. POSIX only.
 """
