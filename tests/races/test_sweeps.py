@@ -17,7 +17,6 @@ import pytest
 
 from tests.strike import Strike, collecting_points, striking
 from vmscope import (
-    CompletionHandlerError,
     CoroutineScope,
     Dispatchers,
     Handler,
@@ -193,7 +192,7 @@ def test_a_failure_out_of_nowhere_leaves_no_lock_held_and_the_rest_of_the_proces
         try:
             if not strike(getattr(world, within), at, no_memory):
                 break
-        except (MemoryError, CompletionHandlerError, ExceptionGroup):
+        except Exception:  # noqa: BLE001  (whatever the broken call raises is for its caller)
             pass
         assert is_free(world.root._lock), f"point {at} of {within}"
         assert is_free(world.looper.queue._lock), f"point {at} of {within}"

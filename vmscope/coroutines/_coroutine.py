@@ -189,6 +189,7 @@ class Coroutine(Job):
         """Cancelled before it was ever started: let go of what it would have run."""
         block = self._block
         if block is not None:
+            self._due = False  # where its launch was broken off, for want of stack perhaps, it may stand in a queue
             self._block = self._args = self._frame = None
             if not callable(block):
                 block.close()
@@ -316,8 +317,6 @@ class Coroutine(Job):
             self._start()
             return
         block, self._block, self._args = self._block, None, None
-        if block is None:
-            return  # no memory or no stack in the middle of its launch: it was ended then, or will never be
         if not callable(block):
             block.close()  # a ready coroutine that never ran would warn
         self._finish(None, self.get_cancellation_exception())
