@@ -525,6 +525,29 @@ def test_a_host_is_not_called_for_what_is_due_after_its_next_pump(queue):
     assert calls == ["wake"]
 
 
+def test_a_host_is_called_while_an_item_runs_the_loop_of_a_dialog(queue):
+    """An item that runs the host's own loop, in which the host pumps again: that loop sleeps, and is to be woken."""
+    log, calls = [], []
+    queue.set_host(lambda: calls.append("wake"))
+
+    def dialog() -> None:
+        assert queue.run_due() is None
+        calls.clear()
+        queue.put(Note("inside", log))
+        assert calls == ["wake"]
+        queue.run_due()
+        queue.put_at(Note("later", log), 101.0)
+        assert queue.run_due() == 1.0
+
+    queue.put(Note("dialog", log, dialog))
+    queue.run_due()
+
+    assert log == ["dialog", "inside"]
+    calls.clear()
+    queue.put(Note("after", log))
+    assert calls == ["wake"]
+
+
 def test_a_host_that_raises_is_reported_and_the_put_stands(queue, uncaught):
     def closed() -> None:
         raise RuntimeError("the loop is closed")

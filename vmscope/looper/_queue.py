@@ -548,9 +548,9 @@ class MessageQueue:
 
     def _announce_rest(self) -> float | None:
         """Tell, as `run_due` does, when there is work again; with a host, from here on a put calls it if need be."""
-        if self._host is None or self._depth:
+        if self._host is None:
             seconds = self._rest()
-        else:
+        else:  # also inside an item, whose dialog has a loop of the host's own, and sleeps in that
             self._sleep_until = inf
             self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1, as in `_sleep`
             seconds = self._rest()
