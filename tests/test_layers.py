@@ -34,6 +34,8 @@ ORDER = """
     interop._errors interop._token interop._envelope interop._outside interop._futures interop._asyncio interop._portal
     interop._offload
     debug._tree
+    hosts._bell hosts._owner hosts._host hosts._frames hosts._values hosts._modal hosts._events
+    hosts.tk hosts.qt hosts.asyncio hosts.glib hosts.wx
     testing._events testing._flight testing._hang testing._charge testing._scheduler testing._dispatchers
     testing._checks testing._main testing._guard testing._decorate testing._scope testing._flows testing._shadow
     testing._scenario testing._lifecycle_owner

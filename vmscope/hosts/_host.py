@@ -1,0 +1,452 @@
+"""Host: a toolkit's own loop drives the main looper. What all of them share; a file for each toolkit has the rest.
+
+The order, the delays and the barriers are those of the one message queue. A toolkit gives four things: `_wake`, which
+may be called on any thread and in a signal handler, and calls nothing of the toolkit that is not made for that;
+`_call_later`, on the host's thread; a loop that can be run and ended; and something to give back at the end.
+
+    open -> closing -> closed
+             |  scopes are cancelled, stores cleared; what they still do on Main runs, for a bounded time
+             |          '-> posts are refused; what is left is rejected, its clean-up runs on IO
+Invariants
+    H1  nothing raised leaves a call by the toolkit: it is kept in `exception`, and the toolkit's loop is ended.
+    H2  a pump takes `budget` seconds at most, one message at least; what is left waits until the toolkit had its turn.
+    H3  close() waits for nobody who could be waiting for it: it runs the queue meanwhile, and only for so long.
+    H4  a host that is closed refers to nothing of the toolkit's.
+    H5  what was bound to a widget is over before the widget is, and nothing of it runs later.
+Locks: none. All but `_wake` happens on one thread.
+Counterpart: the main thread of an Android application, which the system's own loop drives.
+"""
+
+from __future__ import annotations
+
+import atexit
+import signal
+from contextvars import Context
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .._errors import IllegalStateError, call_quietly
+from .._primitives import LONGEST_WAIT, after_fork, current_thread, get_ident, main_thread, report_uncaught
+from ..coroutines._coroutine import running_job
+from ..coroutines._here import InPlaceLoop, here
+from ..coroutines._job import SupervisorJob
+from ..coroutines._main import Main
+from ..coroutines._scope import CoroutineScope
+from ..lifecycle._cleanup import endings_of
+from ..lifecycle._store import ViewModelStore
+from ..looper._handler import Handler
+from ..looper._looper import Looper
+from ..looper._queue import _AWAKE
+from ._owner import ViewOwner, job_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from ..coroutines._job import Job
+
+#: Seconds of work after which the toolkit has its turn: a quarter of a frame.
+BUDGET = 0.004
+#: Seconds that `close()` waits for what it has cancelled.
+PATIENCE = 0.5
+
+
+class Host:
+    """The main looper under a toolkit's loop: what `install` of `vmscope.hosts.tk`, `.qt` and the others returns.
+
+    Also an owner of ViewModels, for those that live as long as the program, and a context manager that closes.
+
+    Attributes:
+        looper: The main looper. `Dispatchers.Main` and handlers work as under `Looper.loop()`.
+        handler: A handler of it.
+        scope: For work of the program as a whole; cancelled by `close()`.
+        view_model_store: For view models of the program as a whole, those of a window that is rebuilt among them;
+            cleared by `close()`.
+        exception: What has ended the loop: a KeyboardInterrupt, a SystemExit, what `Looper.on_uncaught` refused. None
+            again, once `run()` has raised it.
+        budget: Seconds of messages after which the toolkit has its turn.
+
+    Threads: the thread that made it, for all but `handler.post` and what else the looper allows from any.
+    Android: the ActivityThread, in a way.
+    """
+
+    def __init__(self) -> None:
+        self.looper: Looper = _main_looper_here()
+        self.handler: Handler = Handler(self.looper)
+        self.scope: CoroutineScope = CoroutineScope(SupervisorJob() + Main)
+        self.view_model_store: ViewModelStore = ViewModelStore()
+        self.exception: BaseException | None = None
+        self.budget: float = BUDGET
+        self._queue = self.looper.queue
+        self._owners: dict[ViewOwner, None] = {}
+        self._leaving: set[Job] = set()
+        self._closing = False
+        self._closed = False
+        self._is_clean = False
+        self._interrupted = False
+        self._armed: float | None = None  # when the pump that was asked for will come
+        self._undo_ctrl_c: Callable[[], object] = _nothing
+
+    def _begin(self) -> None:
+        """The toolkit's part is ready: from here on a post calls `_wake`."""
+        global _current
+        _current = self
+        atexit.register(self._close_at_exit)
+        self._undo_ctrl_c = self._take_ctrl_c()
+        self._queue.set_host(self._wake)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "closing" if self._closing else "open"
+        return f"<{type(self).__module__}.{type(self).__name__} {state}>"
+
+    # ---- what a toolkit gives
+
+    def _wake(self) -> None:
+        """Have `_pump` called soon. Any thread, signal handlers, finalizers; never blocks."""
+        raise NotImplementedError
+
+    def _call_later(self, seconds: float) -> None:
+        """Have `_pump_by_timer` called after `seconds`, in place of an older such request.
+
+        0.0: once the toolkit has had its turn, redraws included.
+        """
+        raise NotImplementedError
+
+    def _offer(self) -> None:
+        """Have `_pump` called if the toolkit's loop runs before `_withdraw`, in a dialog: nobody else would wake it."""
+        raise NotImplementedError
+
+    def _withdraw(self) -> None:
+        """Take the offer back, and all wake-ups with it: a pump is over."""
+        raise NotImplementedError
+
+    def _run_loop(self) -> Any:
+        """Run the toolkit's loop until it ends."""
+        raise NotImplementedError
+
+    def _loop_ender(self) -> Callable[[], object]:
+        """Return what has the toolkit's loop return, also out of a dialog; it works after `_release`."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Give back what was taken of the toolkit, which may be gone already, and forget it.
+
+        A worker that knows the host may be the last who does: what it then lets go of must be nothing of the toolkit's.
+        Tk aborts the process over an application that dies on another thread.
+        """
+        raise NotImplementedError
+
+    def _wakeup_fd(self) -> int:
+        """A descriptor whose bytes make the toolkit call Python; -1: its loop hears signals by itself."""
+        return -1
+
+    # ---- running
+
+    def run(self) -> Any:
+        """Run the toolkit's loop until it ends, then close.
+
+        The toolkit's own call does as well. This one also raises what has ended the loop.
+
+        Returns:
+            What the toolkit's call returns.
+        Raises:
+            KeyboardInterrupt: Ctrl-C. The scopes have been cancelled, and have cleaned up.
+            BaseException: What a message ended the loop with; see `exception`.
+        """
+        try:
+            result = self._run_loop()
+        finally:
+            self.close()
+        failure, self.exception = self.exception, None
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            failure = None  # a failure, what it came through, and the host in that: no circle (H4)
+        return result
+
+    def _pump(self, *_: object) -> None:
+        """Called by the toolkit: run what is due, within the budget, and say when to come again."""
+        if self._closed:
+            return
+        try:
+            seconds = self._run_due()
+            if self._closing:  # by what has run: it ends the loop, too, if that is to end
+                return
+            if self._interrupted:
+                raise KeyboardInterrupt
+            if self._queue.is_quitting:  # the main looper was told to: the program ends
+                self.end()
+            elif seconds is not None:
+                self._arm(seconds)
+        except BaseException as failure:  # noqa: BLE001  (H1)
+            self._stop(failure)
+
+    def _run_due(self) -> float | None:
+        if self._interrupted:
+            return 0.0
+        self._offer()  # a message may run a dialog, whose loop is to pump meanwhile
+        seconds = self._run_as_nobody()
+        if self._closing:
+            return None
+        # Who rings from now on is heard, and who has rung since the queue's last look is seen here: it takes the
+        # announcement of the sleep back before it rings, and `_withdraw` may have swallowed the ring.
+        self._withdraw()
+        return 0.0 if self._queue._asleep == _AWAKE else seconds
+
+    def _run_as_nobody(self) -> float | None:
+        if running_job() is None:
+            return self._queue.run_due(self.budget)
+        # A coroutine runs a dialog's loop in the middle of its step, and that loop has called us. What runs now is not
+        # the coroutine's: it must not wait in the FIFO of what runs in place until the dialog ends, nor be its child.
+        outer, here.loop = here.loop, InPlaceLoop()
+        try:
+            return Context().run(self._queue.run_due, self.budget)
+        finally:
+            here.loop = outer
+
+    def _arm(self, seconds: float) -> None:
+        """Ask for a pump after `seconds`, unless one is on its way that comes sooner: that one will ask again."""
+        when = monotonic() + min(seconds, LONGEST_WAIT)
+        if self._armed is None or when < self._armed:
+            self._armed = when
+            self._call_later(min(seconds, LONGEST_WAIT))
+
+    def _pump_by_timer(self, *_: object) -> None:
+        """Called by the toolkit for a `_call_later`."""
+        self._armed = None
+        self._pump()
+
+    def _stop(self, failure: BaseException) -> None:
+        """End the program's loop, after what `close` does."""
+        if self.exception is None:
+            self.exception = failure
+            if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+                failure.__traceback__ = None  # it would tell nothing, and keep the toolkit's frames (H4)
+        failure = None  # type: ignore[assignment]  # as in run()
+        call_quietly(report_uncaught, self.end)
+
+    # ---- Ctrl-C
+
+    def _take_ctrl_c(self) -> Callable[[], object]:
+        """Have a Ctrl-C close the program, also while the toolkit sleeps; return how to undo it.
+
+        Only where Python's own handler is installed: another one is somebody's decision, as is a wake-up descriptor.
+        """
+        here = current_thread() is main_thread()
+        if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            return _nothing
+        try:
+            signal.signal(signal.SIGINT, self._on_ctrl_c)
+        except ValueError:  # a sub-interpreter: signals are not its business
+            return _nothing
+        ours = self._wakeup_fd()
+        theirs = -1 if ours < 0 else signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+        if theirs != -1:
+            signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+
+        def undo() -> None:
+            if signal.getsignal(signal.SIGINT) == self._on_ctrl_c:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            if ours >= 0 and theirs == -1:
+                last = signal.set_wakeup_fd(-1)
+                if last not in (ours, -1):
+                    signal.set_wakeup_fd(last, warn_on_full_buffer=False)
+
+        return undo
+
+    def _on_ctrl_c(self, signum: int, frame: Any) -> None:
+        if self._interrupted:  # the second one, or a callback that does not end
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._wake()
+
+    # ---- the end
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close()` has begun. Threads: any."""
+        return self._closing
+
+    def close(self, timeout: float = PATIENCE) -> bool:
+        """End all that runs on Main. The window's close button does this, and so does the end of the process.
+
+        What was bound is destroyed, `view_model_store` cleared, `scope` cancelled. What these still do on Main, their
+        `finally` above all, is run here, for `timeout` seconds at most. Then posts are refused: they answer False.
+        What has not ended by then is cancelled, and its clean-up runs on IO, where it must not touch a widget.
+
+        Args:
+            timeout: Seconds. Worker threads that are busy are waited for no longer than that.
+        Returns:
+            True: all had ended in time. False: something is left, and cancelled. A second call does nothing, and
+            answers what the first one did.
+        Raises:
+            IllegalStateError: This is not the host's thread.
+            ValueError: `timeout` is negative or not a number.
+        """
+        if not timeout >= 0:
+            raise ValueError(f"close({timeout!r}): the seconds to wait must be >= 0")
+        if self.looper._ident != get_ident():
+            raise IllegalStateError(
+                f"close {self!r} on {current_thread().name!r}: it belongs to {self.looper.thread.name!r}; "
+                "post it there: host.handler.post(host.close)"
+            )
+        if self._closing:
+            return self._is_clean
+        self._closing = True
+        jobs: list[Job] = []
+        try:
+            jobs = _without_the_caller(self._cancel_all())
+            self._run_until_ended(jobs, timeout)
+        finally:
+            self._finish(jobs)
+        return self._is_clean
+
+    def _cancel_all(self) -> list[Job]:
+        """Cancel what the host knows of; return what may go on for a while."""
+        for owner in tuple(self._owners):
+            owner.destroy()
+        call_quietly(report_uncaught, self.view_model_store.clear)
+        self.scope.cancel(f"{self!r}")
+        return [job_of(self.scope), *endings_of(self.view_model_store), *self._leaving]
+
+    def _run_until_ended(self, jobs: list[Job], timeout: float) -> None:
+        deadline = monotonic() + timeout
+        queue = self._queue
+        for job in jobs:
+            job.invoke_on_completion(lambda cause: queue.wake())
+        self.handler.post_delayed(_nothing, timeout)  # the alarm; it has not been posted where the queue has quit
+        try:
+            queue.run_until(lambda: _all_ended(jobs) or monotonic() >= deadline)
+        except BaseException as failure:  # noqa: BLE001  (a second Ctrl-C: then at once)
+            if self.exception is None:
+                self.exception = failure
+
+    def _close_at_exit(self) -> None:
+        if self.looper.is_current_thread():
+            self.close()
+        else:  # a host on another thread than the main one: that thread is a daemon, and will not run again
+            self._queue.close()
+
+    def _finish(self, jobs: list[Job]) -> None:
+        global _current
+        self._is_clean = _all_ended(jobs)
+        self._closed = True
+        self._queue.set_host(None)
+        call_quietly(report_uncaught, self._queue.close)
+        call_quietly(report_uncaught, self._undo_ctrl_c)
+        call_quietly(report_uncaught, self._release)
+        atexit.unregister(self._close_at_exit)
+        if _current is self:
+            _current = None
+
+    def end(self, timeout: float = PATIENCE) -> bool:
+        """Close, then end the toolkit's loop: the program is over. Without effect where the host has been closed.
+
+        Args:
+            timeout: As for `close`.
+        Returns:
+            As `close`.
+        Raises:
+            IllegalStateError: This is not the host's thread.
+        """
+        if self._closing:
+            return self._is_clean
+        ender = self._loop_ender()
+        try:
+            return self.close(timeout)
+        finally:
+            ender()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- widgets
+
+    def bind(self, widget: Any, store: ViewModelStore | None = None) -> ViewOwner:
+        """Give a widget or window an owner of view models and coroutines, which ends before the widget does.
+
+        Args:
+            widget: Of this toolkit. When it is destroyed, by whomever, its owner is destroyed first.
+            store: Kept when the widget goes, for a window that will be rebuilt: `host.view_model_store`, or one of
+                yours. None: a store of its own, cleared with the widget.
+        Returns:
+            The owner; another one at each call.
+        Raises:
+            IllegalStateError: The host has been closed, or this is not its thread.
+            TypeError: This is no widget of the toolkit.
+
+        Android: an Activity or Fragment, as the owner of its view models.
+        """
+        if self._closing or self.looper._ident != get_ident():
+            why = "it has been closed" if self._closing else f"this is {current_thread().name!r}, not its thread"
+            raise IllegalStateError(f"bind {widget!r} to {self!r}: {why}")
+        owner = ViewOwner(self, store)
+        self._watch_destroy(widget, owner)
+        self._owners[owner] = None
+        return owner
+
+    def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:
+        """Have `owner.destroy` called before `widget` is gone."""
+        raise TypeError(f"bind {widget!r}: {type(self).__module__} has no widgets; keep a ViewModelStore and clear it")
+
+    def _let_go(self, owner: ViewOwner, left: list[Job]) -> None:
+        self._owners.pop(owner, None)
+        for job in left:
+            if not job.is_completed:
+                self._leaving.add(job)
+                job.invoke_on_completion(lambda cause, job=job: self._leaving.discard(job))  # type: ignore[misc]
+
+
+_current: Host | None = None
+
+
+def _main_looper_here() -> Looper:
+    """Return this thread's main looper, if it has been prepared and nobody runs it; else prepare it."""
+    looper = Looper.get_main()
+    if looper is None or looper.is_running or looper.queue._host is not None or not looper.is_current_thread():
+        return Looper.prepare_main()
+    return Looper.prepare_main() if looper.queue.is_quitting else looper
+
+
+def _without_the_caller(jobs: list[Job]) -> list[Job]:
+    """Return whom of `jobs` to wait for: not the coroutine that has called `close`, and not what contains that."""
+    callers: set[Job] = set()
+    link = running_job()
+    while link is not None:
+        callers.add(link)
+        link = link.parent
+    found: list[Job] = []
+    left = jobs.copy()
+    while left:
+        job = left.pop()
+        if job in callers:
+            left.extend(job.children)
+        else:
+            found.append(job)
+    return found
+
+
+def _all_ended(jobs: list[Job]) -> bool:
+    return all(job.is_completed for job in jobs)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _after_fork() -> None:
+    """The child has the parent's window in its memory only: it must not touch it, at its exit above all."""
+    global _current
+    host, _current = _current, None
+    if host is not None:
+        host._closing = host._closed = True
+        atexit.unregister(host._close_at_exit)
+
+
+after_fork(_after_fork)

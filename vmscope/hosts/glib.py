@@ -1,0 +1,113 @@
+"""GLib's loop as the main one: `host = install(loop)`, then `host.run()`. GTK 3 and 4 run it.
+
+`GLib.idle_add` may be called on any thread. The sources are given the priority of other events, not that of idleness,
+or a busy program would never come to them; each is used once and says so, or GLib would call it for ever.
+Counterpart: none in Android; there the system's loop is a Looper.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from .._errors import call_quietly
+from .._primitives import report_uncaught
+from ._host import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._owner import ViewOwner
+
+__all__ = ("GLibHost", "install")
+
+
+class GLibHost(Host):
+    """The main looper under a GLib main loop."""
+
+    def __init__(self, loop: Any, glib: Any) -> None:
+        super().__init__()
+        self._loop: Any = loop
+        self._glib = glib
+        self._timer = 0
+        self._offered = 0
+        self._begin()
+
+    def _wake(self) -> None:
+        self._soon(self._pump)
+
+    def _soon(self, call: Callable[[], object]) -> int:
+        number: int = self._glib.idle_add(_once, call, priority=self._glib.PRIORITY_DEFAULT)
+        return number
+
+    def _call_later(self, seconds: float) -> None:
+        if self._timer:
+            self._glib.source_remove(self._timer)
+        # A millisecond also where work is left: GTK draws at a lower priority than this.
+        self._timer = self._glib.timeout_add(max(1, ceil(seconds * 1000)), _once, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = 0
+        self._pump_by_timer()
+
+    def _offer(self) -> None:
+        if not self._offered:
+            self._offered = self._soon(self._on_offer)
+
+    def _on_offer(self) -> None:
+        self._offered = 0
+        self._pump()
+
+    def _withdraw(self) -> None:
+        if self._offered:
+            self._glib.source_remove(self._offered)
+            self._offered = 0
+
+    def _run_loop(self) -> Any:
+        return None if self._loop is None else self._loop.run()  # None: closed before it began to run
+
+    def _loop_ender(self) -> Callable[[], object]:
+        end: Callable[[], object] = self._loop.quit
+        return end
+
+    def _release(self) -> None:
+        self._withdraw()
+        if self._timer:
+            self._glib.source_remove(self._timer)
+            self._timer = 0
+        self._loop = None
+
+    def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:
+        try:
+            widget.connect("destroy", lambda *_: call_quietly(report_uncaught, owner.destroy))
+        except (AttributeError, TypeError):
+            raise TypeError(f"bind {widget!r}: a GTK widget, with a signal 'destroy', is needed") from None
+
+
+def _once(call: Callable[[], object]) -> bool:
+    call()
+    return False  # GLib.SOURCE_REMOVE
+
+
+def install(loop: Any) -> GLibHost:
+    """Make GLib's default main context drive the main looper of this thread.
+
+        loop = GLib.MainLoop()
+        host = install(loop)
+        ...
+        host.run()
+
+    Args:
+        loop: A GLib.MainLoop, or a Gio.Application or Gtk.Application: anything of GLib's with run() and quit().
+    Returns:
+        The host. It closes at the end of `host.run()`, or when the process ends.
+    Raises:
+        TypeError: It has no run() and quit().
+        IllegalStateError: There is a main looper that is in use.
+
+    Threads: the one that runs the loop.
+    """
+    if not callable(getattr(loop, "run", None)) or not callable(getattr(loop, "quit", None)):
+        raise TypeError(f"install the GLib host on {loop!r}: a GLib.MainLoop or an application is needed")
+    return GLibHost(loop, import_module("gi.repository.GLib"))  # whoever has made the loop has it

@@ -1,0 +1,232 @@
+"""Tk's loop as the main one: `host = install(root)`, then `host.run()` or `root.mainloop()`.
+
+A worker never calls Tk: it writes a byte to a socket that Tk watches. Where Tk cannot watch one (Windows) it is polled,
+quickly while there is work and 20 times a second while there is none.
+Invariants
+    T1  what is left of a pump waits for a timer of a millisecond: `after(0)` and a descriptor that is always ready
+        would both keep Tk from ever drawing.
+    T2  the owner of a widget is told before the widget goes: by its close button, by `destroy()`, of it or of one
+        around it, and at the latest by Tk's own <Destroy>.
+Counterpart: none in Android; there the system's loop is a Looper.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import ceil
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._errors import IllegalStateError, call_quietly
+from .._primitives import report_uncaught
+from ._bell import Bell
+from ._host import Host
+from ._values import bind_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from tkinter import Tk
+
+    from ..flow._state import MutableStateFlow
+    from ._owner import ViewOwner
+
+__all__ = ("TkHost", "install")
+
+T = TypeVar("T")
+
+# Milliseconds between two looks where Tk must poll: 1 ms costs 6 % of a processor, 16 ms 0.6 %, 50 ms 0.4 % (Linux).
+_SHORTEST_POLL, _LONGEST_POLL = 1, 50
+_READABLE = 2  # tkinter.READABLE; this file does not import tkinter, the program has
+
+
+class TkHost(Host):
+    """The main looper under a Tk main loop."""
+
+    def __init__(self, root: Tk, poll: bool) -> None:
+        super().__init__()
+        self._root: Tk | None = root
+        self._timer: str | None = None
+        self._bell: Bell | None = None
+        self._rung = False
+        self._poll_ms = _SHORTEST_POLL
+        self._poller: str | None = None
+        if poll:
+            self._poll()
+        else:
+            self._bell = Bell()
+            root.tk.createfilehandler(self._bell, _READABLE, self._pump)  # type: ignore[attr-defined,unused-ignore]
+        _before_destroy(root, self._on_root_gone)
+        self._begin()
+
+    @property
+    def root(self) -> Tk:
+        """The application, as given.
+
+        Raises:
+            IllegalStateError: The host has been closed.
+        """
+        if self._root is None:
+            raise IllegalStateError(f"ask {self!r} for its root: it has let go of it")
+        return self._root
+
+    def _wake(self) -> None:
+        if self._bell is None:
+            self._rung = True
+        else:
+            self._bell.ring()
+
+    _offer = _wake
+
+    def _withdraw(self) -> None:
+        if self._bell is None:
+            self._rung = False
+        else:
+            self._bell.silence()
+
+    def _poll(self) -> None:
+        """Called by Tk every now and then; also what lets Python see a signal."""
+        if self._closed:
+            return
+        self._poll_ms = _SHORTEST_POLL if self._rung else min(self._poll_ms * 2, _LONGEST_POLL)
+        self._poller = self.root.after(self._poll_ms, self._poll)  # first: a dialog in the pump is polled, too
+        if self._rung:
+            self._pump()
+
+    def _call_later(self, seconds: float) -> None:
+        if self._timer is not None:
+            self.root.after_cancel(self._timer)
+        self._timer = self.root.after(max(1, ceil(seconds * 1000)), self._pump_by_timer)  # T1
+
+    def _wakeup_fd(self) -> int:
+        return -1 if self._bell is None else self._bell.sending_fileno()
+
+    def _run_loop(self) -> None:
+        if self._root is not None:  # else the program was closed before it began to run
+            self._root.mainloop()
+
+    def _loop_ender(self) -> Callable[[], object]:
+        root = self.root
+
+        def end() -> None:
+            if _exists(root):
+                root.destroy()  # not quit(): that leaves a dialog's own loop running
+
+        return end
+
+    def _on_root_gone(self) -> None:
+        call_quietly(report_uncaught, self.close)
+
+    def _release(self) -> None:
+        root, self._root = self.root, None
+        if self._bell is not None:
+            root.tk.deletefilehandler(self._bell)  # type: ignore[attr-defined,unused-ignore]
+        for timer in (self._timer, self._poller):
+            if timer is not None and _exists(root):
+                root.after_cancel(timer)
+
+    def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:
+        if not hasattr(widget, "winfo_exists") or not hasattr(widget, "_w"):
+            raise TypeError(f"bind {widget!r}: a Tk widget or window is needed")
+        if not _exists(widget):
+            raise IllegalStateError(f"bind {widget!r}: it has been destroyed; make a new one")
+        _before_destroy(widget, owner.destroy)
+
+    def bind_variable(self, state: MutableStateFlow[T], variable: Any, owner: ViewOwner) -> None:
+        """Keep a Tk variable and a state flow at the same value, as long as the owner's widget is there.
+
+        Args:
+            state: Its value goes into the variable first.
+            variable: A StringVar, IntVar, DoubleVar or BooleanVar. What cannot be read as such, an entry that is empty
+                perhaps, leaves the flow as it is.
+            owner: Of the widget that shows it.
+        """
+        bind_value(state, variable.set, owner, getter=variable.get, changes=lambda changed: _trace(variable, changed))
+
+
+def _trace(variable: Any, changed: Callable[[], object]) -> Callable[[], object]:
+    name = variable.trace_add("write", lambda *_: changed())
+    return lambda: variable.trace_remove("write", name)
+
+
+def _exists(widget: Any) -> bool:
+    try:
+        return bool(widget.winfo_exists())
+    except Exception:  # noqa: BLE001  (a TclError of a tkinter that this file does not import: the application is gone)
+        return False
+
+
+def _before_destroy(widget: Any, gone: Callable[[], object]) -> None:
+    """Call `gone()`, which raises nothing, before `widget` is destroyed (T2)."""
+    ending = widget.__dict__.get(_ENDING)
+    if ending is None:
+        ending = widget.__dict__[_ENDING] = _Ending(widget)
+    ending.tell.append(gone)
+
+
+_ENDING = "_vmscope_ending"
+
+
+class _Ending:
+    """The end of one widget: whom to tell of it, and the ways in which it may come.
+
+    It stands in the widget, and refers to it: from the end on it does not, for what is in a circle is collected some
+    time later, perhaps on another thread, and Tk aborts the process over an application that dies there.
+    """
+
+    def __init__(self, widget: Any) -> None:
+        self.tell: list[Callable[[], object]] = []
+        self._widget = widget
+        self._own = widget.__dict__.get("destroy")
+        destroy = widget.destroy
+        widget.destroy = _first(self.come, destroy)
+        widget.bind("<Destroy>", lambda event: self.come() if event.widget is widget else None, add="+")
+        # The close button calls what `destroy` was when the window was made. A handler of the program's own stays as it
+        # is: it may ask first, and calls destroy() in the end.
+        button = widget.protocol("WM_DELETE_WINDOW") if hasattr(widget, "protocol") else ""
+        if button.lstrip("0123456789") == "destroy":
+            widget.protocol("WM_DELETE_WINDOW", _first(self.come, lambda: widget.tk.eval(button)))
+
+    def come(self) -> None:
+        widget, self._widget = self._widget, None
+        if widget is None:
+            return
+        del widget.__dict__[_ENDING], widget.__dict__["destroy"]
+        if self._own is not None:
+            widget.destroy = self._own
+        for gone in self.tell:
+            gone()
+        self.tell.clear()
+
+
+def _first(come: Callable[[], object], destroy: Callable[[], object]) -> Callable[[], object]:
+    def coming() -> object:
+        come()
+        return destroy()
+
+    return coming
+
+
+def install(root: Tk, *, poll: bool | None = None) -> TkHost:
+    """Make Tk's main loop drive the main looper of this thread.
+
+        root = tkinter.Tk()
+        host = install(root)
+        ...
+        host.run()
+
+    Args:
+        root: The application. Its destruction closes the host; its close button does so first.
+        poll: Look every so often instead of watching a socket. None: only where Tk cannot watch one, on Windows.
+    Returns:
+        The host.
+    Raises:
+        TypeError: This is no Tk root.
+        IllegalStateError: There is a main looper that is in use, or `root` has been destroyed.
+
+    Threads: the one that made `root` and runs its main loop.
+    """
+    if not hasattr(root, "mainloop") or not hasattr(root, "tk"):
+        raise TypeError(f"install the Tk host on {root!r}: a tkinter.Tk is needed")
+    if not _exists(root):
+        raise IllegalStateError(f"install the Tk host on {root!r}: it has been destroyed; make a new one")
+    watches = hasattr(root.tk, "createfilehandler") and sys.platform != "win32"
+    return TkHost(root, poll=not watches if poll is None else poll)
