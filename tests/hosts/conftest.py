@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import pathlib
 import shutil
@@ -66,11 +67,16 @@ def display() -> Iterator[str | None]:
         process.wait(10)
 
 
+#: Warnings of what could be ours are errors; toolkits have some of their own.
+STRICT = ("-W", "error", "-W", "default::ImportWarning", "-W", "default::DeprecationWarning")
+
+
 class Toolkits:
     """Starts programs on a toolkit, or skips the test that asks for what this machine does not have."""
 
     def __init__(self, display: str | None) -> None:
         self._display = display
+        self._players: dict[str, subprocess.Popen[bytes]] = {}
         self._played: dict[str, tuple[subprocess.Popen[bytes], tempfile._TemporaryFileWrapper[bytes]]] = {}
 
     def lack(self, kit: str) -> str | None:
@@ -82,7 +88,9 @@ class Toolkits:
             return "there is no Xvfb"
         return None
 
-    def start(self, kit: str, *arguments: str, out: object = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    def start(
+        self, kit: str, *arguments: str, out: object = subprocess.PIPE, into: object = None
+    ) -> subprocess.Popen[bytes]:
         """Start `python ARGUMENTS` with what `kit` needs, from the folder of the project."""
         missing = self.lack(kit)
         if missing is not None:
@@ -92,10 +100,31 @@ class Toolkits:
             environment["DISPLAY"] = self._display
         python = interpreter_with(NEEDS[kit][0])
         assert python is not None
-        return subprocess.Popen([python, *arguments], stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            [python, *STRICT, *arguments],
+            stdin=into, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=ROOT,
+        )  # fmt: skip
+
+    def ask(self, kit: str, program: str) -> tuple[int, str]:
+        """Run a program in the process that `kit` has for such; its exit code, and what it has printed."""
+        player = self._players.get(kit)
+        if player is None or player.poll() is not None:
+            player = self.start(kit, "-m", "tests.hosts.player", into=subprocess.PIPE)
+            self._players[kit] = player
+        assert player.stdin is not None
+        assert player.stdout is not None
+        player.stdin.write(json.dumps(program).encode() + b"\n")
+        player.stdin.flush()
+        before = ""
+        while answer := player.stdout.readline():
+            if answer.startswith(b"["):
+                code, printed = json.loads(answer)
+                return code, before + printed
+            before += answer.decode(errors="replace")  # what the toolkit itself has to say
+        return player.wait(), before
 
     def run(self, kit: str, *arguments: str) -> tuple[int, str]:
-        """Run a program on `kit` to its end; its exit code, and what it has printed."""
+        """Run a program on `kit` in a process of its own; its exit code, and what it has printed."""
         process = self.start(kit, *arguments)
         return _ended(process), process.communicate()[0].decode(errors="replace")
 
@@ -118,6 +147,8 @@ class Toolkits:
         return code, out.read().decode(errors="replace")
 
     def end(self) -> None:
+        for player in self._players.values():
+            player.communicate()
         for process, out in self._played.values():
             _ended(process)
             out.close()

@@ -12,8 +12,7 @@ from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._errors import IllegalStateError, call_quietly
-from .._primitives import report_uncaught
+from .._errors import IllegalStateError
 from ._host import PATIENCE, Host
 
 if TYPE_CHECKING:
@@ -69,7 +68,12 @@ class AsyncioHost(Host):
     def _take_ctrl_c(self) -> Callable[[], object]:
         return lambda: None  # asyncio.run cancels its main task, which ends the loop, which closes the host
 
-    def _run_loop(self) -> Any:
+    def run(self) -> Any:
+        """Not here.
+
+        Raises:
+            IllegalStateError: Always: `asyncio.run` runs the loop, or whatever else has made it.
+        """
         raise IllegalStateError(f"run() on {self!r}: asyncio runs its loop itself; await what the program waits for")
 
     def _loop_ender(self) -> Callable[[], object]:
@@ -118,7 +122,10 @@ class AsyncioHost(Host):
         return self._is_clean
 
     def _tell(self, ended: asyncio.Event) -> None:
-        call_quietly(report_uncaught, self.loop.call_soon_threadsafe, ended.set)
+        try:
+            self.loop.call_soon_threadsafe(ended.set)
+        except RuntimeError:  # the loop is closed by now, and nobody waits any more
+            pass
 
     async def __aenter__(self) -> AsyncioHost:
         return self

@@ -1,0 +1,191 @@
+"""What is Qt's own: two bindings, slots that must not raise, objects that are gone. U3."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from .conftest import ROOT, Toolkits
+
+HEAD = """
+import importlib, os, signal, sys, threading
+binding = {binding!r}
+core, widgets = (importlib.import_module(f"{{binding}}.{{name}}") for name in ("QtCore", "QtWidgets"))
+from vmscope import *
+from vmscope.flow import MutableStateFlow
+from vmscope.hosts import bind_value, on_event, qt
+signal.signal(signal.SIGINT, signal.default_int_handler)
+later = core.QTimer.singleShot
+app = widgets.QApplication.instance() or widgets.QApplication([])
+app.setQuitOnLastWindowClosed(False)
+"""
+
+pytestmark = pytest.mark.parametrize("binding", ["PySide6", "PyQt6"])
+
+
+def run(toolkits: Toolkits, binding: str, program: str) -> tuple[int, str]:
+    return toolkits.ask(binding, HEAD.format(binding=binding) + textwrap.dedent(program))
+
+
+def test_quit_closes_the_host_while_the_windows_are_there(toolkits: Toolkits, binding: str) -> None:
+    """U3"""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        window = widgets.QWidget()
+        window.show()
+        async def work():
+            try:
+                await await_cancellation()
+            finally:
+                print("window", window.isWindow(), threading.current_thread() is threading.main_thread())
+        host.bind(window).scope.launch(work)
+        later(5, app.quit)
+        app.exec()
+        print(host.is_closed, host.handler.post(print))
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["window True True", "True False"])
+
+
+def test_a_window_that_is_deleted_when_closed_ends_its_owner_first(toolkits: Toolkits, binding: str) -> None:
+    """U4"""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        window = widgets.QMainWindow()
+        window.setAttribute(core.Qt.WidgetAttribute.WA_DeleteOnClose)
+        kept = widgets.QWidget()
+        for name, widget in (("window", window), ("kept", kept)):
+            widget.show()
+            host.bind(widget).on_destroy(lambda name=name, widget=widget: print(name, widget.isVisible()))
+        later(2, kept.close)
+        later(5, window.close)
+        later(10, lambda: (print("the end"), app.exit(0)))
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["window True", "the end", "kept False"])
+
+
+def test_a_property_and_a_state_flow_follow_one_another(toolkits: Toolkits, binding: str) -> None:
+    """U9"""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        window = widgets.QWidget()
+        edit = widgets.QLineEdit(window)
+        owner = host.bind(window)
+        name = MutableStateFlow("first")
+        host.bind_property(name, edit, "text", owner)
+        changes = []
+        edit.textChanged.connect(changes.append)
+        async def work():
+            print(edit.text())
+            edit.setText("typed"); print(name.value)
+            name.value = "by the program"; await yield_(); await yield_(); print(edit.text(), changes)
+            window.deleteLater()
+            await delay(0.005)
+            name.value = "too late"
+            await delay(0.005)
+            app.quit()
+        host.scope.launch(work)
+        for bad in ("nothing", "x"):
+            try:
+                host.bind_property(name, edit, bad, owner)
+            except ValueError as refusal:
+                print(str(refusal).rpartition(": it ")[2])
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    why = "use bind_value with its own signal"
+    assert (code, printed.splitlines()) == (0, [
+        f"is not there; {why}", f"does not tell when it changes; {why}",
+        "first", "typed", "by the program ['typed', 'by the program']",
+    ])  # fmt: skip
+
+
+def test_a_slot_of_ours_that_fails_does_not_end_the_process(toolkits: Toolkits, binding: str) -> None:
+    """U5: PyQt ends it over any exception in a slot."""
+    code, printed = run(
+        toolkits, binding,
+        """
+        reported = []
+        def report(args):
+            reported.append(str(args.exc_value))
+            if len(reported) == 2:
+                app.quit()
+        threading.excepthook = report
+        host = qt.install(app)
+        button = widgets.QPushButton()
+        @on_event(host.scope)
+        async def clicked():
+            raise ValueError("clicked")
+        button.clicked.connect(clicked)
+        def broken():
+            raise ValueError("posted")
+        later(2, lambda: (button.click(), host.handler.post(broken)))
+        print(host.run(), sorted(reported))
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["0 ['clicked', 'posted']"])
+
+
+def test_ctrl_c_under_qts_own_call_gives_the_exit_code_of_an_interrupted_program(
+    toolkits: Toolkits, binding: str
+) -> None:
+    """U3"""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        sys.exit(app.exec())
+        """,
+    )  # fmt: skip
+
+    assert (code, printed) == (130, "")
+
+
+def test_the_binding_is_the_one_of_the_application(toolkits: Toolkits, binding: str) -> None:
+    """U3: nothing else is imported; and what is no application is refused."""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        print([name for name in ("PySide6", "PyQt6", "PySide2", "PyQt5") if name in sys.modules] == [binding])
+        for bad in (5, core.QObject()):
+            try:
+                qt.install(bad)
+            except TypeError as refusal:
+                print(str(refusal).rpartition(": ")[2])
+        later(0, app.quit)
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    needed = "a QCoreApplication of PySide6 or PyQt6 is needed"
+    assert (code, printed.splitlines()) == (0, ["True", needed, needed])
+
+
+def test_without_any_toolkit_the_hosts_can_be_imported(binding: str) -> None:
+    """U3: none is loaded by it."""
+    program = (
+        "import sys; from vmscope.hosts import asyncio, glib, qt, tk, wx; "
+        f"print([name for name in ({binding!r}, 'tkinter', 'gi', 'wx') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert done.stdout.strip() == "[]", done.stderr

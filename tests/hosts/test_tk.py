@@ -1,0 +1,313 @@
+"""What is Tk's own: close buttons, variables, and what becomes of an application that dies on the wrong thread. U2."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from .conftest import Toolkits
+
+HEAD = """
+import gc, signal, sys, threading, tkinter, warnings, weakref
+from vmscope import *
+from vmscope.flow import MutableStateFlow
+from vmscope.hosts import bind_value, on_event, run_modal, tk
+signal.signal(signal.SIGINT, signal.default_int_handler)
+root = tkinter.Tk()
+root.update()
+"""
+
+
+def run(toolkits: Toolkits, program: str) -> str:
+    code, printed = toolkits.ask("tk", HEAD + textwrap.dedent(program))
+    assert code == 0, printed
+    return printed
+
+
+def test_the_close_button_closes_the_host_before_the_window_goes(toolkits: Toolkits) -> None:
+    """U2"""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        async def work():
+            try:
+                await await_cancellation()
+            finally:
+                print("window", root.winfo_exists())
+        host.scope.launch(work)
+        root.after(5, lambda: root.tk.eval(root.protocol("WM_DELETE_WINDOW")))
+        root.mainloop()
+        print(host.is_closed, host.handler.post(print))
+        """,
+    )
+
+    assert printed.split() == ["window", "1", "True", "False"]
+
+
+def test_a_handler_of_the_close_button_stays_the_programs_own(toolkits: Toolkits) -> None:
+    """U2: it may refuse."""
+    printed = run(
+        toolkits,
+        """
+        answers = [False, True]
+        def really():
+            print("asked", host.is_closed)
+            if answers.pop(0):
+                root.destroy()
+        root.protocol("WM_DELETE_WINDOW", really)
+        host = tk.install(root)
+        for ms in (5, 10):
+            root.after(ms, lambda: root.tk.eval(root.protocol("WM_DELETE_WINDOW")))
+        root.mainloop()
+        print(host.is_closed)
+        """,
+    )
+
+    assert printed.splitlines() == ["asked False", "asked False", "True"]
+
+
+def test_destroy_called_by_tcl_itself_is_noticed_too(toolkits: Toolkits) -> None:
+    """U2, U4"""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        inner = tkinter.Frame(root)
+        label = tkinter.Label(inner)
+        owner, other = host.bind(inner), host.bind(label)
+        root.after(5, lambda: root.tk.eval(f"destroy {inner}"))
+        root.after(10, lambda: print(owner.is_destroyed, other.is_destroyed, host.is_closed))
+        root.after(15, lambda: root.tk.eval("destroy ."))
+        root.mainloop()
+        print(host.is_closed)
+        """,
+    )
+
+    assert printed.splitlines() == ["True True False", "True"]
+
+
+def test_a_window_may_have_several_owners_and_destroys_of_its_own(toolkits: Toolkits) -> None:
+    """U4"""
+    printed = run(
+        toolkits,
+        """
+        class Window(tkinter.Toplevel):
+            def destroy(self):
+                print("its own", one.is_destroyed, two.is_destroyed)
+                super().destroy()
+        host = tk.install(root)
+        window = Window(root)
+        one, two = host.bind(window), host.bind(window)
+        root.after(5, window.destroy)
+        root.after(10, root.destroy)
+        root.mainloop()
+        print(sorted(name for name in vars(window) if "destroy" in name or "vmscope" in name))
+        """,
+    )
+
+    assert printed.splitlines() == ["its own True True", "[]"]
+
+
+def test_an_application_that_has_ended_is_let_go_of_where_it_ended(toolkits: Toolkits) -> None:
+    """U2: neither a worker that knows the host, nor the collector on some thread, is the last to let go of it."""
+    printed = run(
+        toolkits,
+        """
+        gc.disable()
+        host = tk.install(root)
+        owner = host.bind(tkinter.Frame(root))
+        state = MutableStateFlow("")
+        host.bind_variable(state, tkinter.StringVar(root), owner)
+        weakref.finalize(root, lambda: print(threading.current_thread() is threading.main_thread()))
+        root.after(5, root.destroy)
+        root.mainloop()
+        del root
+        print("let go")
+        del state, host, owner
+        """,
+    )
+
+    assert printed.splitlines() == ["True", "let go"]
+
+
+def test_a_variable_and_a_state_flow_follow_one_another(toolkits: Toolkits) -> None:
+    """U9"""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        entry = tkinter.Entry(root)
+        owner = host.bind(entry)
+        text, number = tkinter.StringVar(root), tkinter.IntVar(root)
+        name, count = MutableStateFlow("first"), MutableStateFlow(1)
+        host.bind_variable(name, text, owner)
+        host.bind_variable(count, number, owner)
+        sets = []
+        text.trace_add("write", lambda *_: sets.append(text.get()))
+        async def work():
+            print(text.get(), number.get())
+            text.set("typed"); print(name.value)
+            name.value = "by the program"; await yield_(); await yield_(); print(text.get())
+            root.setvar(str(number), "not a number"); print(count.value)
+            number.set(5); print(count.value)
+            print(sets)
+            entry.destroy()
+            name.value = "too late"; text.set("later still")
+            await yield_()
+            print(text.get(), name.value)
+            root.after(1, root.destroy)
+        host.scope.launch(work)
+        root.mainloop()
+        """,
+    )
+
+    assert printed.splitlines() == [
+        "first 1", "typed", "by the program", "1", "5", "['typed', 'by the program']", "later still too late",
+    ]  # fmt: skip
+
+
+def test_a_button_starts_its_coroutine_in_the_scope_of_its_window(toolkits: Toolkits) -> None:
+    """U5"""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        window = tkinter.Toplevel(root)
+        owner = host.bind(window)
+        @on_event(owner.scope, "drop")
+        async def save():
+            print("saves")
+            try:
+                await await_cancellation()
+            finally:
+                print("stops", window.winfo_exists())
+        button = tkinter.Button(window, command=save)
+        root.after(2, button.invoke)
+        root.after(4, button.invoke)
+        root.after(6, window.destroy)
+        root.after(8, root.destroy)
+        root.mainloop()
+        """,
+    )
+
+    assert printed.splitlines() == ["saves", "stops 1"]
+
+
+def test_what_is_no_root_or_has_gone_is_refused(toolkits: Toolkits) -> None:
+    """U2"""
+    printed = run(
+        toolkits,
+        """
+        def refused(function, *args):
+            try:
+                function(*args)
+            except Exception as refusal:
+                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        refused(tk.install, 5)
+        host = tk.install(root)
+        refused(host.bind, 5)
+        window = tkinter.Toplevel(root)
+        window.destroy()
+        refused(host.bind, window)
+        threading.Thread(target=refused, args=(host.close,)).start()
+        refused(host.close, -1)
+        root.destroy()
+        refused(tk.install, root)
+        refused(lambda: host.root)
+        print(host.run())
+        """,
+    )
+
+    assert sorted(printed.splitlines()) == sorted([
+        "TypeError a tkinter.Tk is needed",
+        "TypeError a Tk widget or window is needed",
+        "IllegalStateError it has been destroyed; make a new one",
+        "IllegalStateError host.handler.post(host.close)",
+        "ValueError the seconds to wait must be >= 0",
+        "IllegalStateError it has been destroyed; make a new one",
+        "IllegalStateError it has let go of it",
+        "None",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("poll", [False, True])
+def test_ctrl_c_under_tks_own_call_ends_it_and_raises_nothing_in_its_frames(toolkits: Toolkits, poll: bool) -> None:
+    """U2"""
+    printed = run(
+        toolkits,
+        f"""
+        import os
+        host = tk.install(root, poll={poll})
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        root.mainloop()
+        print(repr(host.exception), host.is_closed)
+        """,
+    )
+
+    assert printed.splitlines() == ["KeyboardInterrupt() True"]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_first(toolkits: Toolkits) -> None:
+    """U2: a callback that does not end."""
+    printed = run(
+        toolkits,
+        """
+        import os
+        host = tk.install(root)
+        def endless():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            while True:
+                pass
+        host.handler.post(endless)
+        try:
+            host.run()
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+    )
+
+    assert printed.splitlines() == ["interrupted"]
+
+
+def test_a_wake_up_descriptor_of_somebody_elses_is_left_alone(toolkits: Toolkits) -> None:
+    """U2: only one may have it."""
+    printed = run(
+        toolkits,
+        """
+        import socket
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno())
+        host = tk.install(root)
+        root.after(5, root.destroy)
+        root.mainloop()
+        print(signal.set_wakeup_fd(-1) == theirs.fileno())
+        ours.close()
+        theirs.close()
+        """,
+    )
+
+    assert printed.splitlines() == ["True"]
+
+
+def test_a_child_process_leaves_the_parents_window_alone(toolkits: Toolkits) -> None:
+    """U2"""
+    program = """
+        import os
+        warnings.simplefilter("ignore", DeprecationWarning)
+        host = tk.install(root)
+        host.bind(root).on_destroy(lambda: print("destroyed in", os.getpid() == parent, flush=True))
+        parent = os.getpid()
+        child = os.fork()
+        if child == 0:
+            sys.exit(0 if Looper.get_main() is None and host.close() is False else 1)
+        print("child", os.waitpid(child, 0)[1], flush=True)
+        root.after(5, root.destroy)
+        root.mainloop()
+    """
+    code, printed = toolkits.run("tk", "-c", HEAD + textwrap.dedent(program))
+
+    assert (code, printed.splitlines()) == (0, ["child 0", "destroyed in True"])
