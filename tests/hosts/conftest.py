@@ -67,8 +67,8 @@ def display() -> Iterator[str | None]:
         process.wait(10)
 
 
-#: Warnings of what could be ours are errors; toolkits have some of their own.
-STRICT = ("-W", "error", "-W", "default::ImportWarning", "-W", "default::DeprecationWarning")
+#: Warnings of what could be ours are errors; toolkits have a few of their own.
+STRICT = ("-W", "error", "-W", "ignore::ImportWarning", "-W", "ignore::DeprecationWarning")
 
 
 class Toolkits:

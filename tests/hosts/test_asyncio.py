@@ -118,13 +118,14 @@ def test_aclose_gives_up_after_its_time_and_when_it_is_cancelled() -> None:
 
     async def program(cancelled: bool) -> None:
         host = host_of_asyncio.install()
-        free, there = threading.Event(), threading.Event()
+        free, there, over = threading.Event(), threading.Event(), threading.Event()
 
         def hang() -> None:
             there.set()
             free.wait(10)
 
-        host.scope.launch(lambda: with_context(Dispatchers.IO, hang))
+        job = host.scope.launch(lambda: with_context(Dispatchers.IO, hang))
+        job.invoke_on_completion(lambda cause: over.set())
         while not there.is_set():
             await asyncio.sleep(0)
         closing = asyncio.ensure_future(host.aclose(0.005 if not cancelled else 60.0))
@@ -134,6 +135,7 @@ def test_aclose_gives_up_after_its_time_and_when_it_is_cancelled() -> None:
         answers.append((await asyncio.gather(closing, return_exceptions=True))[0])
         answers.append(host.handler.post(print))
         free.set()
+        assert over.wait(10)
 
     asyncio.run(program(cancelled=False))
     asyncio.run(program(cancelled=True))
