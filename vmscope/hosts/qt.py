@@ -44,9 +44,9 @@ class QtHost(Host):
         self._app: Any = app
         self._core = core
         self._bell = Bell()
-        self._notifier = core.QSocketNotifier(self._bell.fileno(), core.QSocketNotifier.Type.Read)
+        self._notifier: Any = core.QSocketNotifier(self._bell.fileno(), core.QSocketNotifier.Type.Read)
         self._notifier.activated.connect(self._pump)
-        self._timer = core.QTimer()
+        self._timer: Any = core.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setTimerType(core.Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._pump_by_timer)

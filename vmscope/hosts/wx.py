@@ -32,9 +32,9 @@ class WxHost(Host):
         super().__init__()
         self._app: Any = app
         self._wx = wx
-        self._timer = wx.Timer()
+        self._timer: Any = wx.Timer()
         self._timer.Bind(wx.EVT_TIMER, self._pump_by_timer)
-        self._nested = wx.Timer()
+        self._nested: Any = wx.Timer()
         self._nested.Bind(wx.EVT_TIMER, self._pump)
         self._signals = _SignalListener(self._wake)
         self._begin()
