@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vmscope import (
+    CoroutineScope,
     Dispatchers,
     IllegalStateError,
     NonCancellable,
@@ -577,6 +578,35 @@ def while_a_dialog_is_open_the_rest_goes_on(kit: Kit) -> None:
     kit.run(host)
 
     assert log == ["answer", "answer, asked in the middle of a step"]
+
+
+@scenario("has_dialogs")
+def a_dialog_of_a_coroutine_that_runs_in_place_holds_up_nobody(kit: Kit) -> None:
+    host, log = kit.install(), []
+    scope = CoroutineScope(Dispatchers.Main.immediate)
+
+    async def closer(close: Callable[[], object]) -> None:
+        log.append("started")
+        await delay(0.001)
+        log.append("goes on")
+        kit.later(0.0, lambda: scope.launch(late, close))
+
+    async def late(close: Callable[[], object]) -> None:
+        log.append("started by the dialog")
+        await delay(0.001)
+        close()
+
+    async def ask() -> None:
+        show, close = kit.dialog()
+        scope.launch(closer, close)
+        log.append(show())
+        kit.later(0.0, host.end)
+
+    kit.later(0.002, lambda: scope.launch(ask))
+    kit.later(0.004, lambda: host.handler.post(lambda: None))
+    kit.run(host)
+
+    assert log == ["started", "goes on", "started by the dialog", "answer"]
 
 
 @scenario("has_dialogs")

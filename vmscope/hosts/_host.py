@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import IllegalStateError, call_quietly
 from .._primitives import LONGEST_WAIT, after_fork, current_thread, get_ident, main_thread, report_uncaught
 from ..coroutines._coroutine import running_job
-from ..coroutines._here import InPlaceLoop, here
+from ..coroutines._here import InPlaceLoop, drain_in_place, here
 from ..coroutines._job import SupervisorJob
 from ..coroutines._main import Main
 from ..coroutines._scope import CoroutineScope
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 #: Seconds of work after which the toolkit has its turn: a quarter of a frame.
 BUDGET = 0.004
+#: Seconds that timers of toolkits count in: one that would come sooner by less is not worth a new one.
+_GRAIN = 0.001
 #: Seconds that `close()` waits for what it has cancelled.
 PATIENCE = 0.5
 
@@ -198,17 +200,20 @@ class Host:
         if running_job() is None:
             return self._queue.run_due(self.budget)
         # A coroutine runs a dialog's loop in the middle of its step, and that loop has called us. What runs now is not
-        # the coroutine's: it must not wait in the FIFO of what runs in place until the dialog ends, nor be its child.
+        # the coroutine's child, and must not wait in the FIFO of what runs in place until the dialog ends. That FIFO is
+        # left to the coroutine for good: what the dialog's own buttons start must not wait there either.
         outer, here.loop = here.loop, InPlaceLoop()
-        try:
-            return Context().run(self._queue.run_due, self.budget)
-        finally:
-            here.loop = outer
+        here.loop.events = outer.events
+        return Context().run(self._run_nested, outer)
+
+    def _run_nested(self, outer: InPlaceLoop) -> float | None:
+        drain_in_place(outer)
+        return self._queue.run_due(self.budget)
 
     def _arm(self, seconds: float) -> None:
         """Ask for a pump after `seconds`, unless one is on its way that comes sooner: that one will ask again."""
         when = monotonic() + min(seconds, LONGEST_WAIT)
-        if self._armed is None or when < self._armed:
+        if self._armed is None or when < self._armed - _GRAIN:
             self._armed = when
             self._call_later(min(seconds, LONGEST_WAIT))
 
