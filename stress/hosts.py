@@ -28,7 +28,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.hosts.kits import KITS, Kit
-from vmscope import Dispatchers, ViewModel, ViewModelProvider, delay, with_context
+from vmscope import Dispatchers, ViewModel, ViewModelProvider, delay, is_active, with_context
 
 ROUNDS = 10  # of the hammer in one process
 PATIENCE = 60.0
@@ -60,7 +60,11 @@ def hammer(kit: Kit, seed: float) -> int:
             while host.handler.post(nothing) and host.handler.post_delayed(nothing, 0.001):
                 pass
 
-        def work(host: Any = host) -> None:
+        def fire_while_wanted(host: Any = host) -> None:
+            while host.handler.post(nothing) and is_active():
+                pass
+
+        def work(host: Any = host, fire: Callable[[], object] = fire_while_wanted) -> None:
             host.scope.launch(lambda: with_context(Dispatchers.IO, fire))
 
         threads = [threading.Thread(target=fire, daemon=True) for _ in range(2)]
