@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
+from ..processes import ROOT
+
 PATIENCE = 60.0  # seconds for all the scenarios of one toolkit
 
 #: What a toolkit is imported by, and whether it needs a display.

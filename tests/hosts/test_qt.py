@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-from .conftest import ROOT, Toolkits
+from ..processes import ROOT
+from .conftest import Toolkits
 
 HEAD = """
 import importlib, os, signal, sys, threading

@@ -1,8 +1,12 @@
-"""The robot of the examples: as a program that is interrupted, and its parts."""
+"""The robot: as a program that is interrupted, and its parts.
+
+    python -m pytest examples/robot
+"""
 
 from __future__ import annotations
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -14,8 +18,7 @@ from examples.robot.robot import CRUISE, KEEP_AWAY, Robot, next_speed
 from examples.robot.world import LENGTH, World
 from vmscope import Looper
 
-from .blocks import ROOT
-
+ROOT = pathlib.Path(__file__).parent.parent.parent
 WITH_CTRL_C = (  # a shell that starts a job in the background has it ignore Ctrl-C, and its children inherit that
     "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "runpy.run_module('examples.robot', run_name='__main__')"
