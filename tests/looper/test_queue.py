@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from vmscope import IllegalStateError
-from vmscope.looper import MessageQueue
+from vmscope.looper import Handler, Looper, MessageQueue
 
 from .notes import AsyncNote, Note, VirtualClock
 
@@ -523,6 +523,29 @@ def test_a_host_is_not_called_for_what_is_due_after_its_next_pump(queue):
     assert calls == []
     queue.put_at(Note("earlier", []), 100.5)
     assert calls == ["wake"]
+
+
+def test_a_queue_that_refuses_messages_takes_what_else_there_is(queue):
+    """For a host that closes: handlers are refused, and coroutines that clean up still come back."""
+    log = []
+    handler = Handler(Looper.create_for_test())
+    handler._queue = queue
+    assert handler.post(lambda: log.append("before"))
+
+    queue.refuse_messages()
+
+    assert not handler.post(lambda: log.append("post"))
+    assert not handler.post_delayed(lambda: log.append("delayed"), 1.0)
+    assert not handler.post_at_front_of_queue(lambda: log.append("front"))
+    assert queue.put(Note("note", log))
+    assert queue.put_at(Note("timed", log), 100.0)
+    assert queue.put_front(Note("front", log))
+    queue.run_due()
+    assert log == ["front", "before", "note", "timed"]
+    queue.quit()
+    assert not queue.put(Note("late", log))
+    assert not queue.put_at(Note("late", log), 200.0)
+    assert not queue.put_front(Note("late", log))
 
 
 def test_a_host_is_called_while_an_item_runs_the_loop_of_a_dialog(queue):

@@ -48,6 +48,7 @@ from .._primitives import (
     snapshot,
 )
 from ._fd import FdPoller
+from ._message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,8 +122,8 @@ class MessageQueue:
     __slots__ = (
         "__weakref__", "_aside", "_asleep", "_attention", "_barrier", "_barriers", "_bell", "_dead",
         "_depth", "_doomed", "_fd_turn", "_fds", "_going", "_heap", "_horizon", "_host", "_idle_handlers", "_inbox",
-        "_interrupted", "_limit", "_lock", "_now", "_on_uncaught", "_owner", "_quitting", "_rested", "_seq",
-        "_sleep_until", "_taking", "_timed", "_tokens", "_watch", "clock",
+        "_interrupted", "_limit", "_lock", "_now", "_on_uncaught", "_owner", "_quitting", "_refuses", "_rested",
+        "_seq", "_sleep_until", "_taking", "_timed", "_tokens", "_watch", "clock",
     )  # fmt: skip
 
     def __init__(self, clock: Clock = uptime) -> None:
@@ -142,6 +143,7 @@ class MessageQueue:
         self._dead = 0
         self._lock = RLock()
         self._quitting = False
+        self._refuses = False  # a put is to ask `_admits` first
         self._limit = inf  # once quitting: what is due later is not delivered any more
         self._interrupted = False
         self._depth = 0  # how many loops of the consumer are on its stack
@@ -183,7 +185,7 @@ class MessageQueue:
         Threads: any, at any point; takes no lock and never blocks.
         """
         item.when = when = self.clock() + 0.0  # a float of its own (I4)
-        if self._quitting:
+        if self._refuses and not self._admits(item):
             return False
         self._inbox.append(item)  # P1 put, then look
         if self._asleep:  # P2
@@ -204,7 +206,7 @@ class MessageQueue:
 
         Threads: any, at any point.
         """
-        if self._quitting:
+        if self._refuses and not self._admits(item):
             return False
         now = self.clock()
         if when > now:
@@ -222,7 +224,10 @@ class MessageQueue:
 
         Who does so again and again starves the rest.
         """
-        return not self._quitting and self._put_timed(item, 0.0, _FRONT)
+        return (not self._refuses or self._admits(item)) and self._put_timed(item, 0.0, _FRONT)
+
+    def _admits(self, item: Item) -> bool:
+        return not self._quitting and not isinstance(item, Message)
 
     def _put_timed(self, item: Item, when: float, rank: int) -> bool:
         item.when = when = when + 0.0  # a float of its own (I4)
@@ -609,11 +614,21 @@ class MessageQueue:
             if self._quitting:
                 return
             self._limit = now
+            self._refuses = True  # before the next line: who sees that it quits relies on later puts being refused
             self._quitting = True
             sweep = not self._depth
         if sweep:
             self._sweep(now)
         self.wake()
+
+    def refuse_messages(self) -> None:
+        """Answer False to what handlers send from now on. Coroutines still come back, until `quit`.
+
+        For a host that closes: a worker that posts without end hears of it, and what was cancelled can clean up here.
+
+        Threads: any.
+        """
+        self._refuses = True
 
     def close(self) -> None:
         """Quit, if that has not been done, and reject all that is left, due or not. For who ends the loop for good."""
@@ -677,7 +692,8 @@ class MessageQueue:
         self._lock = RLock()
         self._bell = SimpleQueue()
         self._host = self._fds = self._barrier = self._taking = self._watch = None
-        self._quitting, self._limit, self._attention = True, -inf, True
+        self._refuses = self._quitting = self._attention = True
+        self._limit = -inf
         self._asleep = _AWAKE
         for left in (self._inbox, self._timed, self._heap, self._aside, self._doomed):
             left.clear()
