@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vmscope import Dispatchers, NonCancellable, await_cancellation, launch, with_context, yield_
+from vmscope import Dispatchers, NonCancellable, await_cancellation, delay, launch, with_context, yield_
 from vmscope.flow import MutableStateFlow
 from vmscope.hosts import Host, ViewOwner, bind_value, run_modal
 
@@ -113,6 +113,30 @@ def test_a_program_may_be_closed_by_a_coroutine_of_its_own(host: Drum) -> None:
     host.beat()
 
     assert log == ["the neighbour is done", True, True]
+
+
+def test_posts_are_refused_from_the_moment_that_it_closes_and_clean_up_still_comes_back(host: Drum) -> None:
+    """U2: a worker that posts without end hears of it, and is waited for."""
+    log: list[object] = []
+    there = threading.Event()
+
+    def posts() -> None:
+        while host.handler.post(lambda: None):
+            there.set()
+
+    async def work() -> None:
+        try:
+            await with_context(Dispatchers.IO, posts)
+        finally:
+            await with_context(NonCancellable, delay, 0.001)
+            log.append((threading.current_thread() is threading.main_thread(), host.handler.post(lambda: None)))
+
+    host.scope.launch(work)
+    host._pump()
+    there.wait(10)
+
+    assert host.close(60.0) is True
+    assert log == [(True, False)]
 
 
 def test_close_is_for_the_hosts_own_thread(host: Drum) -> None:

@@ -5,8 +5,8 @@ may be called on any thread and in a signal handler, and calls nothing of the to
 `_call_later`, on the host's thread; a loop that can be run and ended; and something to give back at the end.
 
     open -> closing -> closed
-             |  scopes are cancelled, stores cleared; what they still do on Main runs, for a bounded time
-             |          '-> posts are refused; what is left is rejected, its clean-up runs on IO
+             |          '-> nothing is taken any more; what is left is rejected, and its clean-up runs on IO
+             '-> posts are refused, scopes cancelled, stores cleared; what these still do on Main runs, for a time
 Invariants
     H1  nothing raised leaves a call by the toolkit: it is kept in `exception`, and the toolkit's loop is ended.
     H2  a pump takes `budget` seconds at most, one message at least; what is left waits until the toolkit had its turn.
@@ -276,9 +276,9 @@ class Host:
     def close(self, timeout: float = PATIENCE) -> bool:
         """End all that runs on Main. The window's close button does this, and so does the end of the process.
 
-        What was bound is destroyed, `view_model_store` cleared, `scope` cancelled. What these still do on Main, their
-        `finally` above all, is run here, for `timeout` seconds at most. Then posts are refused: they answer False.
-        What has not ended by then is cancelled, and its clean-up runs on IO, where it must not touch a widget.
+        From now on posts answer False. What was bound is destroyed, `view_model_store` cleared, `scope` cancelled. What
+        these still do on Main, their `finally` above all, is run here, for `timeout` seconds at most. What has not
+        ended by then goes on, cancelled, on IO, where it must not touch a widget.
 
         Args:
             timeout: Seconds. Worker threads that are busy are waited for no longer than that.
@@ -298,29 +298,30 @@ class Host:
             )
         if self._closing:
             return self._is_clean
-        self._closing = True
+        deadline = monotonic() + timeout
+        self.handler.post_delayed(_nothing, timeout)  # the alarm
         jobs: list[Job] = []
         try:
-            jobs = _without_the_caller(self._cancel_all())
-            self._run_until_ended(jobs, timeout)
+            jobs = self._cancel_all()
+            self._run_until_ended(jobs, deadline)
         finally:
             self._finish(jobs)
         return self._is_clean
 
     def _cancel_all(self) -> list[Job]:
-        """Cancel what the host knows of; return what may go on for a while."""
+        """Refuse posts and cancel what the host knows of; return what may go on for a while and is waited for."""
+        self._closing = True
+        self._queue.refuse_messages()
         for owner in tuple(self._owners):
             owner.destroy()
         call_quietly(report_uncaught, self.view_model_store.clear)
         self.scope.cancel(f"{self!r}")
-        return [job_of(self.scope), *endings_of(self.view_model_store), *self._leaving]
+        return _without_the_caller([job_of(self.scope), *endings_of(self.view_model_store), *self._leaving])
 
-    def _run_until_ended(self, jobs: list[Job], timeout: float) -> None:
-        deadline = monotonic() + timeout
+    def _run_until_ended(self, jobs: list[Job], deadline: float) -> None:
         queue = self._queue
         for job in jobs:
             job.invoke_on_completion(lambda cause: queue.wake())
-        self.handler.post_delayed(_nothing, timeout)  # the alarm; it has not been posted where the queue has quit
         try:
             queue.run_until(lambda: _all_ended(jobs) or monotonic() >= deadline)
         except BaseException as failure:  # noqa: BLE001  (a second Ctrl-C: then at once)

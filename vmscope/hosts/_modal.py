@@ -59,9 +59,16 @@ def _show(
     if host is None:
         raise IllegalStateError("run_modal(): the main looper has no host, so no toolkit's loop can run inside it")
     dialog = _Dialog(continuation, fn, args, dismiss)
-    continuation.invoke_on_cancellation(lambda cause: host.handler.post(dialog.dismiss))
+    continuation.invoke_on_cancellation(lambda cause: _dismiss(host, dialog))
     if not host.handler.post(dialog.show):
         raise IllegalStateError(f"run_modal(): {host!r}; its loop is about to end")
+
+
+def _dismiss(host: _host.Host, dialog: _Dialog) -> None:
+    if host.looper.is_current_thread():  # a host that closes cancels here, and takes no posts any more
+        dialog.dismiss()
+    else:
+        host.handler.post(dialog.dismiss)
 
 
 class _Dialog:

@@ -103,7 +103,6 @@ class AsyncioHost(Host):
         """
         if self._closing:
             return self._is_clean
-        self._closing = True
         jobs = self._cancel_all()
         ended = asyncio.Event()
         for job in jobs:
