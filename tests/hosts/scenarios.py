@@ -469,7 +469,8 @@ def a_window_that_is_rebuilt_finds_its_view_model_at_work(kit: Kit) -> None:
     model = ViewModelProvider(owner).get(Model)
 
     async def download() -> None:
-        await delay(0.03)
+        while "rebuilt" not in log:
+            await delay(0.001)
         log.append("downloaded")
         kit.later(0.0, host.end)
 

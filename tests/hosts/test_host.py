@@ -8,9 +8,20 @@ from typing import Any
 
 import pytest
 
-from vmscope import Dispatchers, NonCancellable, await_cancellation, delay, launch, with_context, yield_
+from vmscope import (
+    Dispatchers,
+    NonCancellable,
+    ViewModel,
+    ViewModelProvider,
+    await_cancellation,
+    delay,
+    launch,
+    with_context,
+    yield_,
+)
 from vmscope.flow import MutableStateFlow
 from vmscope.hosts import Host, ViewOwner, bind_value, run_modal
+from vmscope.lifecycle import Event, LifecycleOwner, State
 
 
 class Drum(Host):
@@ -178,6 +189,27 @@ def test_what_an_owner_is_told_at_the_end_is_told_once_and_its_failures_are_repo
     assert log == ["told", "at once"]
     assert str(uncaught.pop()) == "at the end"
     assert repr(owner) == "<ViewOwner destroyed>"
+
+
+def test_an_owner_has_a_lifecycle_that_ends_before_all_else(host: Drum) -> None:
+    """U4: it is a LifecycleOwner."""
+    owner = host.bind([])
+    model = ViewModelProvider(owner).get(ViewModel)
+    log: list[object] = []
+
+    class Observer:
+        def on_state_changed(self, owner: Any, event: Event) -> None:
+            log.append((event, model.is_cleared))
+
+    owner.lifecycle.add_observer(Observer())
+    assert isinstance(owner, LifecycleOwner)
+    assert owner.lifecycle.current_state == State.RESUMED
+
+    owner.destroy()
+
+    assert owner.lifecycle.current_state == State.DESTROYED
+    assert log[-1] == (Event.ON_DESTROY, False)
+    assert model.is_cleared
 
 
 def test_a_binding_that_is_cancelled_lets_go_of_its_view(host: Drum) -> None:

@@ -17,6 +17,8 @@ from ..coroutines._job import Job, SupervisorJob
 from ..coroutines._main import Main
 from ..coroutines._scope import CoroutineScope
 from ..lifecycle._cleanup import endings_of
+from ..lifecycle._registry import LifecycleRegistry
+from ..lifecycle._states import Event, State
 from ..lifecycle._store import ViewModelStore
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class ViewOwner:
     Attributes:
         scope: Coroutines on `Dispatchers.Main.immediate` under a SupervisorJob, cancelled when the widget goes.
         view_model_store: Cleared when the widget goes; one that was given to `bind` is kept.
+        lifecycle: RESUMED from the beginning; DESTROYED, before all else, when the widget goes. Who knows when the
+            window is hidden moves it: `owner.lifecycle.current_state = State.CREATED`.
 
     Threads: the host's; `post` and `is_destroyed` from any.
     Android: a ComponentActivity, as ViewModelStoreOwner and LifecycleOwner.
@@ -40,6 +44,8 @@ class ViewOwner:
         self.scope: CoroutineScope = CoroutineScope(SupervisorJob() + Main.immediate)
         self.view_model_store: ViewModelStore = ViewModelStore() if store is None else store
         self._keeps_store = store is not None
+        self.lifecycle: LifecycleRegistry = LifecycleRegistry(self)
+        self.lifecycle.current_state = State.RESUMED
         self._host = host
         self._destroyed = False
         self._ends: list[Callable[[], object]] = []
@@ -74,6 +80,7 @@ class ViewOwner:
         if self._destroyed:
             return
         self._destroyed = True
+        call_quietly(report_uncaught, self.lifecycle.handle_event, Event.ON_DESTROY)
         self._host.handler.remove_callbacks_and_messages(self)
         if not self._keeps_store:
             call_quietly(report_uncaught, self.view_model_store.clear)
