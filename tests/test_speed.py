@@ -1,0 +1,94 @@
+"""The hot paths stay short: how many bytecode instructions of ours one operation takes, and what a sleeper holds.
+
+Counted, not timed: the same on a busy machine as on an idle one. The programs are those of `bench/`, where the times
+are. A bound is an eighth above the highest count of any interpreter: it lets a line in and stops a slip that costs
+everybody. Where a path gets shorter, bring its bound down; where it has to be longer, say in the commit what for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import vmscope
+from bench._row import Row
+from bench._systems import VMSCOPE, VMSCOPE_ASYNC
+from bench.rows import channels, flows, launching, memory, timing, yielding
+from vmscope import run_main
+
+OURS = os.path.dirname(vmscope.__file__) + os.sep
+ROWS: dict[str, Row] = {
+    row.name: row for family in (launching, yielding, timing, channels, flows, memory) for row in family.ROWS
+}
+
+
+class _Counter:
+    """A trace function that counts the instructions run in the files of the package."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        frame.f_trace_lines = False
+        frame.f_trace_opcodes = True
+        return self._step
+
+    def _step(self, frame: FrameType, event: str, arg: object) -> Any:
+        if event == "opcode":
+            self.count += 1
+        return self._step
+
+
+def instructions(program: Any, number: int) -> int:
+    """Count what `program(number)` runs of ours, in this thread."""
+    counter = _Counter()
+    before = sys.gettrace()
+    sys.settrace(counter)
+    try:
+        run_main(program, number)
+    finally:
+        sys.settrace(before)
+    return counter.count
+
+
+#: For each row of `bench/`: instructions for one operation, in either spelling.
+BOUNDS = {
+    "launch": 445, "spawn": 920, "launch_join": 1_365, "with_context": 1_075, "scope_block": 950,
+    "yield_1": 290, "cancels": 3_160, "timers": 485, "ping_pong": 1_650, "stream": 275,
+    "state_1": 1_190, "state_100": 74_630, "shared_10": 3_380, "chain_10": 405,
+}  # fmt: skip
+#: Operations in the shorter of the two runs that are compared, where 20 will not do.
+FEW = {"launch": launching.BURST, "timers": 200, "state_100": 2}
+CASES = [
+    (name, spelling) for name in BOUNDS for spelling in (VMSCOPE, VMSCOPE_ASYNC) if spelling in ROWS[name].programs
+]
+
+
+@pytest.mark.parametrize(("name", "spelling"), CASES)
+def test_an_operation_takes_few_instructions(name: str, spelling: str) -> None:
+    program, bound, few = ROWS[name].programs[spelling], BOUNDS[name], FEW.get(name, 20)
+
+    instructions(program, few)  # what is done once, is done then
+    each = (instructions(program, 3 * few) - instructions(program, few)) / (2 * few)
+
+    assert each <= bound, f"{each:.0f} instructions for one operation, at most {bound} are allowed"
+    assert each > bound / 3, f"{each:.0f} instructions: far fewer than {bound}, the bound is to be brought down"
+
+
+@pytest.mark.parametrize("spelling", [VMSCOPE, VMSCOPE_ASYNC])
+def test_a_sleeping_coroutine_holds_at_most_a_kibibyte_and_a_half(spelling: str) -> None:
+    held = run_main(ROWS["memory_coroutine"].programs[spelling], 500)
+
+    assert held <= 1536
+
+
+def test_a_pending_timer_holds_at_most_320_bytes() -> None:
+    held = run_main(ROWS["memory_timer"].programs[VMSCOPE], 500)
+
+    assert held <= 320
