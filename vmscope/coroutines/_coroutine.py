@@ -38,7 +38,19 @@ from ._deferred import Deferred, unread
 from ._dispatcher import CoroutineDispatcher
 from ._exceptions import handle_coroutine_exception
 from ._here import drain_in_place, here
-from ._job import ACTIVE, COMPLETED, COMPLETING, Job, NonCancellable, attach, cancel_tree
+from ._job import (
+    ACTIVE,
+    CHILD,
+    COMPLETED,
+    COMPLETING,
+    SEALED,
+    WAITING_PARENT,
+    Job,
+    NonCancellable,
+    announce_end,
+    attach,
+    cancel_tree,
+)
 from ._origin import origins
 from ._pool import IO, Default
 from ._suspend import ATOMIC, LOADED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
@@ -442,19 +454,37 @@ class Coroutine(Job):
             restore_all(elements, olds)
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
-        """The body is over. The plain case, without children and failures, is longhand: half of all there is to do."""
+        """The body is over. The plain case is longhand, half of all there is to do: no failure, no children left, at most
+        one who waits for the end. 0.9 us less than the general way where that is the parent or a join (3.11)."""
         self._generator = self._frame = None
         self._context = None  # type: ignore[assignment]  # what it kept alive must be gone before anybody learns of the end
         if error is None:
+            ended = False
+            told: Any = None
             with self._lock:
-                if self._state == ACTIVE and not self._nodes:
-                    parent = self._parent
-                    if parent is not None:
-                        self._parent = None
-                        parent._nodes.pop(self, None)  # type: ignore[union-attr]  # it holds this job
-                    self._value = value
-                    self._state = COMPLETED
-                    return
+                nodes = self._nodes
+                if self._state == ACTIVE and (not nodes or len(nodes) == 1):
+                    if nodes:
+                        (told,) = nodes
+                    if told is None or told._kind != CHILD:
+                        parent = self._parent
+                        if parent is not None:
+                            self._parent = None
+                            parent._nodes.pop(self, None)  # type: ignore[union-attr]  # it holds this job
+                        self._value = value
+                        self._nodes = None
+                        self._state = COMPLETED
+                        if told is None:
+                            return
+                        ended = True
+                        if told._kind == WAITING_PARENT:  # in the same move: it goes on to the next child, or ends
+                            state, others = told.parent._end_locked()
+            if ended:
+                if told._kind != WAITING_PARENT:
+                    announce_end(self, COMPLETED, [told])
+                elif state >= SEALED:
+                    announce_end(told.parent, state, others)
+                return
         elif isinstance(error, CancellationException):
             error.__traceback__ = None  # one object is thrown in many places: it must pin no frames
             if DEBUG and self._state == ACTIVE:

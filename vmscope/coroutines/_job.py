@@ -396,7 +396,7 @@ class Job(ContextElement):
             return complete_tree(self)
         if DEBUG and state < SEALED:
             self._warn_of_unstarted()
-        return _announce_end(self, state, nodes)
+        return announce_end(self, state, nodes)
 
     def _warn_of_unstarted(self) -> None:
         for child in self.children:
@@ -838,10 +838,10 @@ def complete_tree(job: Job) -> bool:
     """End `job`, whose body is over, if no child is left; then the parents that waited for it. True: `job` is final."""
     with job._lock:
         state, nodes = job._end_locked()
-    return _announce_end(job, state, nodes)
+    return announce_end(job, state, nodes)
 
 
-def _announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
+def announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
     """Tell those who wait for `job`, then go on with parents that it was the last child of. False: it has not ended."""
     if state == SEALED:
         nodes = job._seal()
