@@ -15,7 +15,7 @@ from .._errors import TimeoutCancellationException
 from ._context import CoroutineName
 from ._coroutine import Coroutine, needed
 from ._frame import ScopeCoroutine, in_frame
-from ._job import ACTIVE, COMPLETING, cancel_tree
+from ._job import COMPLETING, cancel_tree
 from ._scope import ScopeBlock
 from ._suspend import CANCELLABLE, SUSPENDED, SUSPENDED_PHASE, Call, Continuation, Suspending, Suspension, check_block
 
@@ -120,7 +120,7 @@ class _Yield(Suspension[None]):
 
     def _start(self, coroutine: Any) -> object:
         frame = coroutine._frame
-        if not ACTIVE <= frame._state <= COMPLETING:
+        if frame._state > COMPLETING:
             frame.ensure_active()
         coroutine._mode = CANCELLABLE
         coroutine._due = True
