@@ -64,7 +64,7 @@ BOUNDS = {
     "state_1": 1_190, "state_100": 74_630, "shared_10": 3_380, "chain_10": 405,
 }  # fmt: skip
 #: Operations in the shorter of the two runs that are compared, where 20 will not do.
-FEW = {"launch": launching.BURST, "timers": 200, "state_100": 2}
+FEW = {"launch": launching.BURST, "timers": 200, "cancels": 100, "state_100": 2}
 CASES = [
     (name, spelling) for name in BOUNDS for spelling in (VMSCOPE, VMSCOPE_ASYNC) if spelling in ROWS[name].programs
 ]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, TypeVarTuple, cast, overload
 from warnings import warn
 
 from .._errors import CancellationException, IllegalStateError, VmScopeWarning
-from .._primitives import current_thread, get_ident
+from .._primitives import current_thread
 from ..looper._looper import Looper, take_ctrl_c
 from ..looper._queue import MessageQueue
 from ._context import CoroutineContext, EmptyCoroutineContext, checked_context
@@ -384,8 +384,7 @@ class BlockingLoop(CoroutineDispatcher):
 class BlockingCoroutine(Coroutine):
     """Made by run_blocking and run_main: its outcome is theirs, and cancels nobody."""
 
-    __slots__ = ("_waiting", "_wake")
-    _waiting: int  # the thread that waits for it
+    __slots__ = ("_wake",)
     _wake: Callable[[], object]  # wakes that thread
     _scoped = True
 
@@ -394,7 +393,7 @@ class BlockingCoroutine(Coroutine):
         self._after_completion()
 
     def _after_completion(self) -> None:
-        if self._state >= COMPLETED and get_ident() != self._waiting:  # the waiting thread itself asks after each item
+        if self._state >= COMPLETED:
             self._wake()
 
 
@@ -468,17 +467,16 @@ def _blocking(
 ) -> BlockingCoroutine:
     coroutine = object.__new__(BlockingCoroutine)
     coroutine._wake = wake
-    coroutine._waiting = get_ident()
     coroutine._init_coroutine(context.get(Job), Env(context.minus_key(Job)), ACTIVE, block, args)
     return coroutine
 
 
-def _run_to_end(coroutine: Coroutine, run_until: Callable[[Callable[[], object]], None]) -> None:
+def _run_to_end(coroutine: BlockingCoroutine, run_until: Callable[..., None]) -> None:
     try:
-        run_until(lambda: coroutine._state >= COMPLETED)
+        run_until(lambda: coroutine._state >= COMPLETED, told=True)
     except (KeyboardInterrupt, SystemExit) as stop:
         coroutine.cancel(f"{type(stop).__name__} stopped the program", stop)
-        run_until(lambda: coroutine._state >= COMPLETED)
+        run_until(lambda: coroutine._state >= COMPLETED, told=True)
         raise
 
 

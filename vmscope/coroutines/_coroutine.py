@@ -129,6 +129,8 @@ class Env:
 
 #: To `_step`: the generator is to be run; it has not yielded anything yet.
 RUN: Any = object()
+#: In place of a wait: the generator has ended.
+OVER: Any = object()
 
 
 class Coroutine(Job):
@@ -139,6 +141,7 @@ class Coroutine(Job):
         "_generator", "_mode", "_result", "_straight", "when",
     )  # fmt: skip
     asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
+    _keeps_value = True  # somebody may ask what the body returned
 
     _env: Env  # of its launch
     _dispatcher: CoroutineDispatcher  # of the innermost frame, as `_elements`
@@ -219,10 +222,8 @@ class Coroutine(Job):
             self._due = True
         else:
             self._owe(value, error, mode, cont)
-        dispatcher = self._dispatcher
         try:
-            if dispatcher._needs_dispatch(self):
-                dispatcher._dispatch(self)
+            if self._dispatcher._dispatch_if_needed(self):
                 return
         except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
             self._dispatch_failed(fault)
@@ -351,10 +352,7 @@ class Coroutine(Job):
             else:
                 wait = self._call_with_elements(block, args)
         except StopIteration as stop:
-            if self._generator is None:
-                self._finish(None, _stopped(stop))
-            else:
-                self._finish(stop.value, None)
+            self._finish(None, _stopped(stop))
         except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
             self._finish(None, _without_driver(failure))
         else:
@@ -545,7 +543,11 @@ def _leave_in_place(held: Held) -> Early | None:
 
 
 def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> object:
-    """Call the block; where that makes a generator, take its first step: one entry into the context for both."""
+    """Call the block; where that makes a generator, take its first step: one entry into the context for both.
+
+    Returns what it waits for; or, with `_generator` None, its value. Where nobody asks for the value, the end makes no
+    StopIteration: 0.3 us of 1.6 (3.11).
+    """
     current.set(coroutine)
     value = block(*args) if callable(block) else block
     if type(value) not in _DRIVEN:
@@ -554,7 +556,17 @@ def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> obje
             return value
         value = generator
     coroutine._generator = value
-    return value.send(None)
+    if coroutine._keeps_value or type(value) not in _DRIVEN:
+        try:
+            return value.send(None)
+        except StopIteration as stop:
+            coroutine._generator = None
+            return stop.value
+    wait = next(value if type(value) is types.GeneratorType else value.__await__(), OVER)
+    if wait is OVER:
+        coroutine._generator = None
+        return None
+    return wait
 
 
 _DRIVEN = (types.GeneratorType, types.CoroutineType)
@@ -637,6 +649,7 @@ class StandaloneCoroutine(Coroutine):
     """Made by launch: its value is ignored, its failure goes to the parent or to the handler."""
 
     __slots__ = ()
+    _keeps_value = False
 
     def _handle_failure(self, failure: BaseException) -> bool:
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):

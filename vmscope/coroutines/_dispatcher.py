@@ -83,6 +83,13 @@ class CoroutineDispatcher(ContextElement):
         """Queue `coroutine.run()`. Dispatchers of the package take the coroutine itself, others what runs only once."""
         self.dispatch(coroutine.coroutine_context, Once(coroutine))
 
+    def _dispatch_if_needed(self, coroutine: Any) -> bool:
+        """Queue `coroutine.run()` where that is needed. False: it runs in place."""
+        if self._needs_dispatch(coroutine):
+            self._dispatch(coroutine)
+            return True
+        return False
+
     def _dispatch_yield(self, coroutine: Any) -> bool:
         """Queue it behind what waits already. False: nothing waits, go on."""
         self._dispatch(coroutine)

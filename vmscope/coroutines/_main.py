@@ -187,6 +187,19 @@ class MainDispatcher(LooperDispatcher):
         if not looper.queue.put(coroutine):
             coroutine.rejected()
 
+    def _dispatch_if_needed(self, coroutine: Any) -> bool:
+        # The two above in one: 0.05 us of a launch or a resumption (3.11).
+        if _main.delegate is not None or _main.factories:
+            return super()._dispatch_if_needed(coroutine)
+        looper = main_room._main
+        if looper is None:
+            raise _missing()
+        if self._immediate and looper._ident == get_ident():
+            return False
+        if not looper.queue.put(coroutine):
+            coroutine.rejected()
+        return True
+
     def _dispatch_yield(self, coroutine: Any) -> bool:
         if _main.delegate is not None or _main.factories:
             delegate = self._delegate()

@@ -384,10 +384,8 @@ def launch_in(
         _start_otherwise(coroutine, parent, env, block, args, start)
         return coroutine
     coroutine._init_coroutine(parent, env, ACTIVE, block, args)
-    dispatcher = env.dispatcher
     try:
-        if dispatcher._needs_dispatch(coroutine):
-            dispatcher._dispatch(coroutine)
+        if env.dispatcher._dispatch_if_needed(coroutine):
             return coroutine
     except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
         coroutine._start_failed(fault)

@@ -198,8 +198,12 @@ class Looper:
         finally:
             looper.queue.close()
 
-    def run_until(self, done: Callable[[], object] | None = None) -> None:
+    def run_until(self, done: Callable[[], object] | None = None, *, told: bool = False) -> None:
         """Run as `loop` does until `done()` is true or the looper quits; unlike there it has not quit after the former.
+
+        Args:
+            done: Asked after each message.
+            told: Whoever makes it true wakes the queue: then it is not.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; the looper may be run again, for what is to be cleaned up.
@@ -209,7 +213,7 @@ class Looper:
         self._looping = True
         restore = take_ctrl_c(self.queue)
         try:
-            self.queue.run_until(done)
+            self.queue.run_until(done, told=told)
         finally:
             self._looping = False
             restore()

@@ -320,11 +320,12 @@ class MessageQueue:
 
     # ---- running: the consumer
 
-    def run_until(self, done: Callable[[], object] | None = None) -> None:
+    def run_until(self, done: Callable[[], object] | None = None, *, told: bool = False) -> None:
         """Run what is due, sleep in between, and return once `done()` is true or the queue has quit.
 
         Args:
             done: Asked first, after each item and after each wake-up (see `wake`). None runs until the queue quits.
+            told: Whoever makes `done()` true calls `wake`: then it is not asked after each item.
         Raises:
             IllegalStateError: Another thread runs the queue.
 
@@ -334,7 +335,7 @@ class MessageQueue:
         try:
             while done is None or not done():
                 quitting = self._quitting  # asked before the drain, so that this one meets all that was put before
-                if self._drain(done):
+                if self._drain(None, done) if told else self._drain(done):
                     self._rested = False
                 elif quitting:
                     return
@@ -385,8 +386,8 @@ class MessageQueue:
     # The hot loop. On 3.11 an item costs 0.06 us here with the call of an empty run(), and 0.12 in `put`. The look at
     # the head before the pop is 10 ns of that; it keeps the order with timed items exact, and Ctrl-C harmless.
     # `_take` is for all that is not plain: timed items, barriers, quitting, a watcher.
-    def _drain(self, done: Callable[[], object] | None) -> bool:
-        """Run items until none is due or `done()` is true. Returns whether one was run."""
+    def _drain(self, done: Callable[[], object] | None, told: Callable[[], object] | None = None) -> bool:
+        """Run items until none is due, `done()` is true, or `wake` was called and `told()` is. Was one run?"""
         inbox = self._inbox
         popleft = inbox.popleft
         ran = False
@@ -399,6 +400,8 @@ class MessageQueue:
                     item.run()
                 else:
                     first = item = None
+                    if told is not None and told():
+                        return True
                     first = item = self._take()
                     self._taking = None
                     if item is None:
@@ -588,6 +591,8 @@ class MessageQueue:
     def _leave(self) -> None:
         with self._lock:
             self._depth -= 1
+            if self._depth:
+                self._attention = True  # a `wake` in this loop may have been meant for the one around it
             sweep = self._quitting and not self._depth
         if sweep:
             self._sweep(-inf)
