@@ -40,6 +40,8 @@ from ._exceptions import handle_coroutine_exception
 from ._here import drain_in_place, here
 from ._job import (
     ACTIVE,
+    CANCELLED,
+    CANCELLING,
     CHILD,
     COMPLETED,
     COMPLETING,
@@ -467,38 +469,51 @@ class Coroutine(Job):
         self._generator = self._frame = None
         self._context = None  # type: ignore[assignment]  # what it kept alive must be gone before anybody learns of the end
         if error is None:
-            ended = False
-            told: Any = None
-            with self._lock:
-                nodes = self._nodes
-                if self._state == ACTIVE and (not nodes or len(nodes) == 1):
-                    if nodes:
-                        (told,) = nodes
-                    if told is None or told._kind != CHILD:
-                        parent = self._parent
-                        if parent is not None:
-                            self._parent = None
-                            parent._nodes.pop(self, None)  # type: ignore[union-attr]  # it holds this job
-                        self._value = value
-                        self._nodes = None
-                        self._state = COMPLETED
-                        if told is None:
-                            return
-                        ended = True
-                        if told._kind == WAITING_PARENT:  # in the same move: it goes on to the next child, or ends
-                            state, others = told.parent._end_locked()
-            if ended:
-                if told._kind != WAITING_PARENT:
-                    announce_end(self, COMPLETED, [told])
-                elif state >= SEALED:
-                    announce_end(told.parent, state, others)
-                return
+            before, after = ACTIVE, COMPLETED
         elif isinstance(error, CancellationException):
             error.__traceback__ = None  # one object is thrown in many places: it must pin no frames
             if DEBUG and self._state == ACTIVE:
                 _warn(f"{self!r} ends cancelled by {error!r}, which its body raised though nobody had cancelled it")
+            before, after = CANCELLING, CANCELLED
+        else:
+            before = after = -1  # a failure goes the general way
+        ended = False
+        told: Any = None
+        with self._lock:
+            nodes = self._nodes
+            if self._state == before and (not nodes or len(nodes) == 1):
+                if nodes:
+                    (told,) = nodes
+                parent = self._parent
+                if (told is None or told._kind != CHILD) and (error is None or self._ends_plainly(error, parent)):
+                    if parent is not None:
+                        self._parent = None
+                        parent._nodes.pop(self, None)  # type: ignore[union-attr]  # it holds this job
+                    self._value = value
+                    self._nodes = None
+                    self._state = after
+                    if told is None:
+                        return
+                    ended = True
+                    if told._kind == WAITING_PARENT:  # in the same move: it goes on to the next child, or ends
+                        state, others = told.parent._end_locked()
+        if ended:
+            if told._kind != WAITING_PARENT:
+                announce_end(self, COMPLETED, [told])
+            elif state >= SEALED:
+                announce_end(told.parent, state, others)
+            return
         if self._end_body(value, error) is None:
             raise IllegalStateError(f"{self!r} ended twice")
+
+
+    def _ends_plainly(self, cancellation: BaseException, parent: Job | None) -> bool:
+        """Whether the one it was cancelled with is all there is to tell, and the parent takes it for what it is."""
+        return (
+            cancellation is self._cause
+            and not self._others
+            and (parent is None or type(parent)._child_cancelled is Job._child_cancelled)
+        )
 
 
 class Held:

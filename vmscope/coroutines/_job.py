@@ -757,6 +757,13 @@ def cancel_tree(job: Job, cause: BaseException) -> bool:
     outcome = job._begin_cancel(cause)
     if outcome == _TOO_LATE:
         return False
+    if outcome == _STARTED and isinstance(cause, CancellationException):
+        with job._lock:
+            alone, waiter = not job._nodes, job._waiter
+        if alone:  # the plain case: nobody else to tell, and a cancellation does not go up
+            if waiter is not None:
+                waiter._cancelled_by(job)
+            return True
     if outcome != _ALREADY:
         _cascade(job, cause, outcome == _ENDED)
     return True
