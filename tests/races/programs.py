@@ -691,6 +691,43 @@ def a_timed_put_against_falling_asleep():
     assert time.monotonic() <= 1001.0
 
 
+def a_timed_put_against_a_horizon_that_moves():
+    now = [0.0]
+    queue = MessageQueue(lambda: now[0])
+    order, put = [], []
+
+    class Named:
+        asynchronous = False
+
+        def __init__(self, name):
+            self.name = name
+
+        def run(self):
+            order.append((self.name, bool(put)))
+
+        def rejected(self):
+            pass
+
+    queue.put_at(Named("timer at 3"), 3.0)
+    queue.run_due()  # it is the horizon now
+    for name, now[0] in (("posted at 6", 6.0), ("posted at 8", 8.0)):
+        queue.put(Named(name))
+    now[0] = 10.0
+
+    def consume():
+        queue.run_until(lambda: len(order) == 4)
+
+    def put_before_them():
+        queue.put_at(Named("timer at 5"), 5.0)
+        put.append(True)
+
+    yield consume, put_before_them
+    names = [name for name, _ in order]
+    known = next((place for place, (_, was_put) in enumerate(order) if was_put), len(order))
+    # The one that runs as the put returns may have been taken before; what comes after it has to wait.
+    assert names.index("timer at 5") <= known + 1
+
+
 def a_wake_against_falling_asleep():
     queue, asked = MessageQueue(), []
 

@@ -232,7 +232,8 @@ class MessageQueue:
     def _put_timed(self, item: Item, when: float, rank: int) -> bool:
         item.when = when = when + 0.0  # a float of its own (I4)
         self._timed.append((when, rank, item))  # P1
-        self._attention = True
+        if when < self._horizon:  # H1 else the inbox may be run as before; the consumer looks here when it is through
+            self._attention = True
         if self._asleep and when < self._sleep_until:  # P2 (a later one is seen when the sleeper wakes)
             self._ring(item if rank == _FUTURE else None)  # what is put for the past may stand before a barrier
         if self._quitting:  # P3
@@ -462,11 +463,17 @@ class MessageQueue:
                 if heap and heap[0][2].when is not heap[0][0]:
                     self._first_in_heap_locked()
                 plain = not (self._quitting or self._watch or self._barrier or self._fds)
+                self._horizon = (heap[0][0] if heap else inf) if plain else -inf  # H2 move it, then look
+                # A putter puts first and looks at the horizon second (P1, H1), here it is the other way round: who
+                # comes second sees the other. Else the inbox would be run past what was just put before its end.
+                if FREE_THREADED:
+                    timed.rotate(0)
+                if timed:
+                    continue
                 # From the look at the heap to the pop there is no call, so no signal handler and no finalizer comes in
                 # between; what is popped is in `_taking` before (I5).
                 if heap:
                     when, seq, item = heap[0]
-                    self._horizon = when if plain else -inf
                     if first is None:
                         is_next = when <= self._now
                     else:
@@ -482,8 +489,6 @@ class MessageQueue:
                             return item
                         self._taking = None
                         continue
-                else:
-                    self._horizon = inf if plain else -inf
                 if first is None or first.when > self._limit:
                     return None
                 self._taking = first
