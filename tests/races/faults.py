@@ -170,9 +170,12 @@ FAULTS = [
           "        if True:\n            state = self._state\n            if state >= COMPLETED or state in",
           "two_completions"),
     Fault("the end in two moves: a cancel comes between", JOB,
-          "                state, nodes = self._end_locked()\n        if first:",
-          "                pass\n        if not first:\n            with self._lock:\n                state, nodes = "
-          "self._end_locked()\n        if first:",
+          "                    state, nodes = self._end_locked()\n        if plain:",
+          "                    pass\n        if not plain and not first:\n            with self._lock:\n"
+          "                state, nodes = self._end_locked()\n        if plain:",
+          "complete_against_cancel_of_one_that_is_watched"),
+    Fault("the plain end without the lock", JOB,
+          "            if plain:  #", "        if True:\n            if plain:  #",
           "complete_against_cancel"),
     Fault("the parent looks for children without the lock", JOB,
           "                with parent._lock:\n                    state, nodes = parent._end_locked()",

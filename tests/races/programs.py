@@ -307,6 +307,18 @@ def complete_against_cancel():
     assert job.is_completed
 
 
+def complete_against_cancel_of_one_that_is_watched():
+    job, said, told = Job(), [], []
+    job.invoke_on_completion(told.append)
+
+    def complete():
+        said.append(job.complete())
+
+    yield complete, job.cancel
+    assert said == [not job.is_cancelled]
+    assert [cause is None for cause in told] == said
+
+
 def two_completions():
     deferred, said = CompletableDeferred(), []
 

@@ -384,12 +384,20 @@ class Job(ContextElement):
                 return None
             first = False
             self._value = value
-            if error is not None:
-                first = self._add_cause_locked(error)
-            self._state = COMPLETING if self._cause is None else FINISHING
-            nodes: list[Node] = []
-            if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
-                state, nodes = self._end_locked()
+            plain = error is None and state == ACTIVE and not self._nodes
+            if plain:  # nobody is left and nobody waits: a fifth of an empty coroutine_scope less (3.11)
+                self._leave_locked()
+                self._state = COMPLETED
+            else:
+                if error is not None:
+                    first = self._add_cause_locked(error)
+                self._state = COMPLETING if self._cause is None else FINISHING
+                nodes: list[Node] = []
+                if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
+                    state, nodes = self._end_locked()
+        if plain:
+            self._after_completion()
+            return True
         if first:
             assert error is not None
             _cascade(self, error, False)
