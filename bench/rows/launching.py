@@ -30,41 +30,57 @@ BURST = 100
 # -- in place, from a plain message
 
 
-def _in_messages(burst, number):
-    """Run `burst()` in plain messages of the main looper, until `number` have been launched; the sum of its answers."""
+def _in_messages(burst, times):
+    """Run `burst()` in `times` plain messages of the main looper; the sum of its answers."""
     handler = Handler()
     total = 0.0
-    for _ in range(number // BURST):
+    for _ in range(times):
         total += yield from suspend_coroutine(lambda rest: handler.post(lambda: rest.resume(burst())))
     return total
 
 
 def launch_in_place(block, number):
+    return _launch(block, number // BURST, BURST)
+
+
+def launch_flood(block, number):
+    return _launch(block, 1, number)
+
+
+def _launch(block, messages, each):
     scope = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
 
     def burst() -> float:
         begin = clock()
-        for _ in range(BURST):
+        for _ in range(each):
             scope.launch(block)
         return clock() - begin
 
-    return _in_messages(burst, number)
+    return _in_messages(burst, messages)
 
 
 async def launch_asyncio(number: int) -> float:
+    return await _create(number // BURST, BURST)
+
+
+async def launch_flood_asyncio(number: int) -> float:
+    return await _create(1, number)
+
+
+async def _create(callbacks: int, each: int) -> float:
     loop = asyncio.get_running_loop()
     total = 0.0
 
     def burst(done: asyncio.Future[float]) -> None:
         begin = clock()
-        for _ in range(BURST):
+        for _ in range(each):
             task = loop.create_task(empty_async())
         if task.done():
             done.set_result(clock() - begin)
         else:  # the last one ends last
             task.add_done_callback(lambda _: done.set_result(clock() - begin))
 
-    for _ in range(number // BURST):
+    for _ in range(callbacks):
         done = loop.create_future()
         loop.call_soon(burst, done)
         total += await done
@@ -98,7 +114,7 @@ def launch_in_place_p99(block, number):
             times.append(wall_clock() - begin)
         return 0.0
 
-    yield from _in_messages(burst, number)
+    yield from _in_messages(burst, number // BURST)
     return _percentile(times)
 
 
@@ -280,7 +296,15 @@ _in_place_p99: dict[str, Any] = {
 
 ROWS = (
     Row(
-        "launch", "launch in place and complete, from a plain message", 50_000, 5_000, _in_place,
+        "launch", "launch in place and complete, 100 from one message", 50_000, 5_000, _in_place,
+        aims={"asyncio": 0.5, "eager": 1.0, "uvloop": 1.0},
+    ),
+    Row(
+        "launch_flood", "launch in place and complete, {number:,} from one message", 50_000, 10_000,
+        {
+            VMSCOPE: partial(launch_flood, empty), VMSCOPE_ASYNC: partial(launch_flood, empty_async),
+            ASYNCIO: launch_flood_asyncio,
+        },
         aims={"asyncio": 0.5, "eager": 1.0, "uvloop": 1.0},
     ),
     Row("launch_p99", "launch in place: the slowest of a hundred", 50_000, 5_000, _in_place_p99, "us p99", {}),
