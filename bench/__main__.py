@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     about = describe()
     print(in_words(about))
     print(head(systems))
-    rounds = {"seconds": 0.8, "least": 2, "most": 5} if args.quick else {"seconds": 7.0, "least": 3, "most": 9}
+    rounds = {"seconds": 0.8, "least": 2, "most": 5} if args.quick else {"seconds": 4.0, "least": 3, "most": 9}
     results = []
     for result in measure(systems, names, quick=args.quick, **rounds):
         results.append(result)

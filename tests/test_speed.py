@@ -59,9 +59,9 @@ def instructions(program: Any, number: int) -> int:
 
 #: For each row of `bench/`: instructions for one operation, in either spelling.
 BOUNDS = {
-    "launch": 445, "spawn": 920, "launch_join": 1_365, "with_context": 1_075, "scope_block": 950,
-    "yield_1": 290, "cancels": 3_160, "timers": 485, "ping_pong": 1_650, "stream": 275,
-    "state_1": 1_190, "state_100": 74_630, "shared_10": 3_380, "chain_10": 405,
+    "launch": 450, "spawn": 655, "launch_join": 1_175, "with_context": 960, "scope_block": 835,
+    "yield_1": 270, "cancels": 1_755, "timers": 495, "ping_pong": 1_485, "stream": 210,
+    "state_1": 1_130, "state_100": 70_580, "shared_10": 3_380, "chain_10": 405,
 }  # fmt: skip
 #: Operations in the shorter of the two runs that are compared, where 20 will not do.
 FEW = {"launch": launching.BURST, "timers": 200, "cancels": 100, "state_100": 2}
