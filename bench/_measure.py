@@ -65,7 +65,10 @@ class _Worker:
     def end(self) -> None:
         """Close its input, and wait."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended already, which its answer has told
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
