@@ -7,6 +7,7 @@ everybody. Where a path gets shorter, bring its bound down; where it has to be l
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from types import FrameType
@@ -49,11 +50,13 @@ def instructions(program: Any, number: int) -> int:
     """Count what `program(number)` runs of ours, in this thread."""
     counter = _Counter()
     before = sys.gettrace()
+    gc.disable()  # the finalizers of what other tests have left are not this one's
     sys.settrace(counter)
     try:
         run_main(program, number)
     finally:
         sys.settrace(before)
+        gc.enable()
     return counter.count
 
 
