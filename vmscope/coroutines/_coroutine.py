@@ -477,7 +477,7 @@ class Coroutine(Job):
             before, after = CANCELLING, CANCELLED
         else:
             before = after = -1  # a failure goes the general way
-        ended = False
+        end: tuple[Job, int, list[Any]] | None = None  # whose end is to be told, and to whom
         told: Any = None
         with self._lock:
             nodes = self._nodes
@@ -494,14 +494,13 @@ class Coroutine(Job):
                     self._state = after
                     if told is None:
                         return
-                    ended = True
                     if told._kind == WAITING_PARENT:  # in the same move: it goes on to the next child, or ends
-                        state, others = told.parent._end_locked()
-        if ended:
-            if told._kind != WAITING_PARENT:
-                announce_end(self, COMPLETED, [told])
-            elif state >= SEALED:
-                announce_end(told.parent, state, others)
+                        end = (told.parent, *told.parent._end_locked())
+                    else:
+                        end = (self, COMPLETED, [told])
+        if end is not None:
+            if end[1] >= SEALED:
+                announce_end(*end)
             return
         if self._end_body(value, error) is None:
             raise IllegalStateError(f"{self!r} ended twice")
@@ -564,9 +563,9 @@ def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> obje
     StopIteration: 0.3 us of 1.6 (3.11).
     """
     current.set(coroutine)
-    value = block(*args) if callable(block) else block
+    value: Any = block(*args) if callable(block) else block
     if type(value) not in _DRIVEN:
-        generator = None if value is None else iterate(value)
+        generator: Any = None if value is None else iterate(value)
         if generator is None:
             return value
         value = generator

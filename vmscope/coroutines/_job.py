@@ -383,6 +383,7 @@ class Job(ContextElement):
             if state >= COMPLETED or state in (COMPLETING, FINISHING, SEALED):
                 return None
             first = False
+            nodes: list[Node] = []
             self._value = value
             plain = error is None and state == ACTIVE and not self._nodes
             if plain:  # nobody is left and nobody waits: a fifth of an empty coroutine_scope less (3.11)
@@ -392,7 +393,6 @@ class Job(ContextElement):
                 if error is not None:
                     first = self._add_cause_locked(error)
                 self._state = COMPLETING if self._cause is None else FINISHING
-                nodes: list[Node] = []
                 if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
                     state, nodes = self._end_locked()
         if plain:
