@@ -565,7 +565,7 @@ def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> obje
     current.set(coroutine)
     value: Any = block(*args) if callable(block) else block
     if type(value) not in _DRIVEN:
-        generator: Any = None if value is None else iterate(value)
+        generator: Any = None if value is None else iterate(value)  # in here: an `__await__` is code of the block's
         if generator is None:
             return value
         value = generator
