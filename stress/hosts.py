@@ -10,7 +10,8 @@ Figures
   flood    redraws in a second while messages never end
   exit     from the order to close until the process has ended, while a worker hangs
 
-    xvfb-run -a python -m stress.hosts tk --seconds 60 [--seed N]
+    python -m stress hosts --seconds 60             # asyncio
+    xvfb-run -a python -m stress hosts tk --seconds 60 [--seed N]
 
 Toolkits: asyncio, tk, tk-poll, PySide6, PyQt6 (with QT_QPA_PLATFORM=offscreen), glib, wx. Prints the figures; a thread
 that hangs, a process that aborts or does not end makes it end with 1.

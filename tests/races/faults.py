@@ -260,9 +260,8 @@ FAULTS = [
           "        if self._host is None or self._depth:\n            self._bell.put(None)\n        self._asleep = _AWAKE",
           "two_puts_against_falling_asleep"),
     Fault("the timed items are looked at before the inbox", QUEUE,
-          "                if timed:\n                    self._sort_in_locked()\n                if self._barrier is not None and",
-          "                if timed:\n                    self._sort_in_locked()\n                first = inbox[0] if inbox else None\n"
-          "                if self._barrier is not None and",
+          "                if timed:\n                    continue\n",
+          "                if timed:\n                    continue\n                first = inbox[0] if inbox else None\n",
           "one_in_front_and_a_later_one_against_a_take"),
     Fault("a put does not look whether the queue quit meanwhile", QUEUE,
           "        return not self._quitting or item.when is not when or self._stays(item)  # P3 did the queue quit meanwhile?",

@@ -344,7 +344,9 @@ class MessageQueue:
                     self._sleep()
         finally:
             self._leave()
-            if self._host is not None and not self._depth:
+            if self._depth:
+                self._attention = True  # a `wake` in this loop may have been meant for the one around it
+            elif self._host is not None:
                 self._announce_rest()
                 self._call_host()
 
@@ -369,7 +371,10 @@ class MessageQueue:
                 self._drain(done)
         finally:
             self._leave()
-        return self._announce_rest()
+        rest = self._announce_rest()
+        if self._depth:
+            self._attention = True  # as in run_until
+        return rest
 
     def next(self, timeout: float | None = None) -> Item | None:
         """Take the next due item without running it, and wait for one. None: the time is up or the queue has quit.
@@ -596,8 +601,6 @@ class MessageQueue:
     def _leave(self) -> None:
         with self._lock:
             self._depth -= 1
-            if self._depth:
-                self._attention = True  # a `wake` in this loop may have been meant for the one around it
             sweep = self._quitting and not self._depth
         if sweep:
             self._sweep(-inf)
