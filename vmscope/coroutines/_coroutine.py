@@ -487,9 +487,9 @@ class Coroutine(Job):
                 parent = self._parent
                 if (told is None or told._kind != CHILD) and (error is None or self._ends_plainly(error, parent)):
                     if parent is not None:
-                        self._parent = None
                         if parent._nodes is not None:  # it is where a signal handler strikes inside `attach`
                             parent._nodes.pop(self, None)
+                        self._parent = None
                     self._value = value
                     self._nodes = None
                     self._state = after

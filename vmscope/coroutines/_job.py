@@ -451,9 +451,9 @@ class Job(ContextElement):
         """Take the job off its parent and hand out its list."""
         parent = self._parent
         if parent is not None:
-            self._parent = None
             if parent._nodes is not None:
                 parent._nodes.pop(self, None)
+            self._parent = None  # not before: whom a failure cuts off here would be waited for, and no child of it
         nodes = [] if self._nodes is None else list(self._nodes)
         self._nodes = None
         return nodes
@@ -721,9 +721,9 @@ def _moved_on_locked(child: Job, parent: Job) -> int:
     """A finalizer or signal handler moved `parent` on as the child was added: the state that the child finds now."""
     state = parent._state
     if state >= SEALED or child._state >= COMPLETED:
-        child._parent = None
         if parent._nodes is not None:
             parent._nodes.pop(child, None)
+        child._parent = None
     return state
 
 
