@@ -73,7 +73,7 @@ def on_a_new_thread(function: Callable[..., object], *args: object) -> object:
 NO_BLOCKS = [42, None, "work", [nothing], Job()]
 
 
-@pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
+@pytest.mark.parametrize("thing", NO_BLOCKS, ids=lambda thing: type(thing).__name__)
 @pytest.mark.parametrize("builder", ["launch", "async_"])
 def test_what_is_no_block_is_refused_by_the_builders(builder: str, thing: Any) -> None:
     job = SupervisorJob()
@@ -87,7 +87,7 @@ def test_what_is_no_block_is_refused_by_the_builders(builder: str, thing: Any) -
     assert scope.is_active
 
 
-@pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
+@pytest.mark.parametrize("thing", NO_BLOCKS, ids=lambda thing: type(thing).__name__)
 @pytest.mark.parametrize(
     "builder",
     [
@@ -109,7 +109,7 @@ def test_what_is_no_block_is_refused_by_the_suspending_builders(builder: Callabl
 
 
 @pytest.mark.usefixtures("no_main")
-@pytest.mark.parametrize("thing", NO_BLOCKS, ids=repr)
+@pytest.mark.parametrize("thing", NO_BLOCKS, ids=lambda thing: type(thing).__name__)
 @pytest.mark.parametrize("runner", [run_blocking, run_main])
 def test_what_is_no_block_is_refused_by_those_who_run_one(runner: Callable[..., Any], thing: Any) -> None:
     with pytest.raises(TypeError, match=r"block|callable|function") as refusal:
@@ -149,7 +149,7 @@ def test_a_job_in_the_context_of_a_builder_is_refused_with_the_right_spelling(bu
         getattr(scope, builder)(nothing, context=Dispatchers.Default + job)
 
 
-@pytest.mark.parametrize("context", [42, "Main", nothing], ids=repr)
+@pytest.mark.parametrize("context", [42, "Main", nothing], ids=lambda thing: type(thing).__name__)
 def test_a_context_that_is_none_is_refused(context: Any) -> None:
     scope = CoroutineScope(Dispatchers.Unconfined)
 

@@ -295,7 +295,9 @@ class StoreTrial:
     def arguments(self, thread: int, name: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
         if name != "put":
             return given
-        number = 10 * thread + sum(n // 10 == thread for n in self.models)
+        number = 10 * thread
+        while number in self.models:  # no walk over all of them: other threads add theirs
+            number += 1
         self.models[number] = Counted(number)
         return (*given, number)
 
