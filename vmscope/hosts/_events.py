@@ -8,8 +8,8 @@ Counterpart: `setOnClickListener { scope.launch { ... } }`, with a policy for a 
 
 from __future__ import annotations
 
-from collections import deque
-from functools import wraps
+from functools import partial, wraps
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._primitives import report_uncaught
@@ -18,11 +18,12 @@ from ..coroutines._dispatchers import check_main
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..coroutines._job import Job
     from ..coroutines._scope import CoroutineScope
 
 Policy: TypeAlias = Literal["latest", "drop", "queue", "conflate", "all"]
 POLICIES = ("latest", "drop", "queue", "conflate", "all")
+
+_numbers = count(1)  # of the slots
 
 
 def on_event(scope: CoroutineScope, policy: Policy = "latest") -> Callable[[Callable[..., Any]], Callable[..., None]]:
@@ -50,13 +51,13 @@ def on_event(scope: CoroutineScope, policy: Policy = "latest") -> Callable[[Call
         raise ValueError(f"on_event(policy={policy!r}): one of {', '.join(map(repr, POLICIES))} is needed")
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
-        slot = _Slot(scope, policy, function)
+        launch = _launcher(scope, policy, function)
 
         @wraps(function)
         def on_event_callback(*args: Any) -> None:
             try:
                 check_main(f"the callback {function!r}")
-                slot.take(args[: _taken(function, len(args))])
+                launch(*args[: _taken(function, len(args))])
             except BaseException as failure:  # noqa: BLE001  (E1)
                 report_uncaught(failure)
 
@@ -65,39 +66,17 @@ def on_event(scope: CoroutineScope, policy: Policy = "latest") -> Callable[[Call
     return decorate
 
 
-class _Slot:
-    """The coroutine of one callback that runs, and the events that wait for its end. All on the main thread."""
-
-    def __init__(self, scope: CoroutineScope, policy: Policy, function: Callable[..., Any]) -> None:
-        self._scope = scope
-        self._policy = policy
-        self._function = function
-        self._running: Job | None = None
-        self._waiting: deque[tuple[Any, ...]] = deque()
-
-    def take(self, args: tuple[Any, ...]) -> None:
-        running = self._running
-        if self._policy == "all" or running is None or running.is_completed:
-            self._launch(args)
-        elif self._policy != "drop":
-            if self._policy != "queue":
-                self._waiting.clear()
-            self._waiting.append(args)
-            if self._policy == "latest":
-                running.cancel(f"a newer event of {self._function!r}")
-
-    def _launch(self, args: tuple[Any, ...]) -> None:
-        name = getattr(self._function, "__qualname__", None)
-        job = self._running = self._scope.launch(self._function, *args, name=name)
-        if self._policy not in ("all", "drop"):
-            job.invoke_on_completion(lambda cause: self._scope.launch(self._next, job))
-
-    def _next(self, job: Job) -> None:
-        """Take up what waited for the end of `job`, on the scope's own dispatcher."""
-        if self._running is job:
-            self._running = None
-            if self._waiting:
-                self._launch(self._waiting.popleft())
+def _launcher(scope: CoroutineScope, policy: Policy, function: Callable[..., Any]) -> Callable[..., object]:
+    """Return what launches `function` as the policy says, in a slot of its own."""
+    name = getattr(function, "__qualname__", None)
+    if policy == "all":
+        return partial(scope.launch, function, name=name)
+    slot: dict[str, Any] = {"slot": f"on_event {next(_numbers)}", "name": name}
+    if policy == "latest":
+        return partial(scope.launch_latest, function, join=True, **slot)
+    if policy == "drop":
+        return partial(scope.launch_dropping, function, **slot)
+    return partial(scope.launch_queued if policy == "queue" else scope.launch_conflated, function, **slot)
 
 
 def _taken(function: Callable[..., Any], given: int) -> int:
