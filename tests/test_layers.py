@@ -31,6 +31,7 @@ ORDER = """
     lifecycle._main_thread lifecycle._states lifecycle._lifecycle_scope lifecycle._lifecycle lifecycle._registry
     lifecycle._repeat lifecycle._with_state lifecycle._process_owner
     lifecycle._live_data lifecycle._mediator lifecycle._transformations lifecycle._live_data_builder lifecycle._flows
+    lifecycle._saved_live_data
     interop._errors interop._token interop._envelope interop._outside interop._futures interop._asyncio interop._portal
     interop._offload
     debug._tree
@@ -49,6 +50,7 @@ LATE = {
     "coroutines._deferred": {"interop._futures"},
     "flow._flow": {"flow._sharing", "lifecycle._flows", "lifecycle._states"},
     "flow._hot": {"flow._derived"},
+    "lifecycle._saved_state": {"lifecycle._saved_live_data"},
     "lifecycle._live_data": {"lifecycle._transformations", "lifecycle._flows"},
 }
 # Users start these by name or import them by name; no room does.

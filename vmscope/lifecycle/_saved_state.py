@@ -7,13 +7,14 @@
 
 A value lives at one place: in `_values`, or in the flow of its key once somebody has asked for that.
 Invariants
-    H1  a key is in `_values` or in `_flows`, never in both; what `get` gives, flows show and a save takes.
+    H1  a key is in `_values` or in `_flows`, never in both; what `get` gives, flows show and a save takes. A
+        LiveData of a key shows what is in `_values`; a key has flows or a LiveData, never both.
     H2  nothing is kept that could not be saved: a value is tried before it is taken. What is changed in place later is
         tried, and taken as it is then, at the save.
     H3  a flow of a key that was removed is a plain one: it sets nothing here, and is told of nothing.
 Locks
-    `_lock` guards `_values`, `_flows`, `_views`, `_providers`. Values are tried, flows set and providers called outside
-    it: that runs codecs and collectors of a caller's.
+    `_lock` guards `_values`, `_flows`, `_views`, `_live`, `_providers`. Values are tried, flows and LiveData set and
+    providers called outside it: that runs codecs, collectors and observers of a caller's.
 Counterpart: androidx.lifecycle.SavedStateHandle. Its getStateFlow and getMutableStateFlow of one key are two flows, of
 which the former misses what is set in the latter; here they are one.
 """
@@ -30,11 +31,14 @@ from ._saved_registry import checked_key
 if TYPE_CHECKING:
     from ..flow._hot import StateFlow
     from ..flow._state import MutableStateFlow
+    from ._live_data import MutableLiveData
     from ._saved_flow import SavedStateFlow
+    from ._saved_live_data import SavedStateLiveData
 
 T = TypeVar("T")
 
 _ABSENT: Any = object()
+_MIXED = "{0!r} was asked for as {1}, and there is {2} of it already: one key is one or the other"
 
 
 class SavedStateHandle:
@@ -57,13 +61,14 @@ class SavedStateHandle:
     AndroidX: SavedStateHandle.
     """
 
-    __slots__ = ("__weakref__", "_flows", "_lock", "_providers", "_values", "_views")
+    __slots__ = ("__weakref__", "_flows", "_live", "_lock", "_providers", "_values", "_views")
 
     def __init__(self, initial: Mapping[str, object] | None = None) -> None:
         self._lock = RLock()
         self._values: dict[str, Any] = {}
         self._flows: dict[str, SavedStateFlow[Any]] = {}
         self._views: dict[str, StateFlow[Any]] = {}  # of the flows, to read; not kept by them: it would be a circle
+        self._live: dict[str, SavedStateLiveData[Any]] = {}
         self._providers: dict[str, Callable[[], object]] = {}
         for key, value in (initial or {}).items():
             key = _key(key)
@@ -84,8 +89,14 @@ class SavedStateHandle:
         Raises:
             ValueError: It cannot be saved. The old value stays.
             TypeError: The key is no string.
+            IllegalStateError: There is a LiveData of the key, and the calling thread is not the main one.
         """
-        flow = self._keep(_key(key), value)
+        key = _key(key)
+        live = self._live.get(key)
+        if live is not None:
+            live.value = value
+            return
+        flow = self._keep(key, value)
         if flow is not None:
             flow.value = value
 
@@ -97,6 +108,18 @@ class SavedStateHandle:
             if flow is None:
                 self._values[key] = value
         return flow
+
+    def _try_of_live_data(self, live: SavedStateLiveData[Any], key: str, value: object) -> None:
+        """Refuse what cannot be saved, if `live` is still the one of the key."""
+        if self._live.get(key) is live:
+            _tried(key, value)
+
+    def _keep_of_live_data(self, live: SavedStateLiveData[Any], key: str, value: object) -> None:
+        """Keep what `live` is being set to."""
+        self._try_of_live_data(live, key, value)
+        with self._lock:
+            if self._live.get(key) is live:
+                self._values[key] = value
 
     def contains(self, key: str) -> bool:
         """Return whether there is a value for `key`; a provider alone is none yet."""
@@ -110,7 +133,7 @@ class SavedStateHandle:
             return frozenset((*self._values, *self._flows, *self._providers))
 
     def remove(self, key: str) -> Any:
-        """Forget `key`: its value, its provider, and its flows, which from now on are flows like any other.
+        """Forget `key`: its value, its provider, and its flows or LiveData, which from now on are like any other.
 
         Returns:
             The value, None where there was none.
@@ -124,6 +147,7 @@ class SavedStateHandle:
         with self._lock:
             self._providers.pop(key, None)
             self._views.pop(key, None)
+            self._live.pop(key, None)
             flow = self._flows.pop(key, None)
             return self._values.pop(key, _ABSENT) if flow is None else flow.value
 
@@ -185,11 +209,45 @@ class SavedStateHandle:
         key = _key(key)
         _tried(key, initial_value)
         with self._lock:
+            if key in self._live:
+                raise ValueError(_MIXED.format(key, "a flow", "a LiveData"))
             flow = self._flows.get(key)
             if flow is None:
                 flow = self._flows[key] = SavedStateFlow(key, self._values.pop(key, initial_value))
                 self._views[key] = flow.as_state_flow()
             return flow, self._views[key]
+
+    def get_live_data(self, key: str, initial_value: T = _ABSENT) -> MutableLiveData[T]:
+        """Return the value of `key` as a MutableLiveData, the same one each time: what is set there is set here.
+
+        Args:
+            initial_value: Is kept under the key where there is no value yet. Without it the LiveData has none, either.
+
+        From then on the key is set on the main thread, as the value of a LiveData is; `post_value` works on any. What
+        cannot be saved raises ValueError when it is set.
+
+        Raises:
+            ValueError: `initial_value` cannot be saved, or there is a flow of the key.
+
+        Threads: any.
+        AndroidX: getLiveData.
+        """
+        from ._saved_live_data import SavedStateLiveData
+
+        key = _key(key)
+        if initial_value is not _ABSENT:
+            _tried(key, initial_value)
+        with self._lock:
+            if key in self._flows:
+                raise ValueError(_MIXED.format(key, "a LiveData", "a flow"))
+            live = self._live.get(key)
+            if live is None:
+                live = self._live[key] = SavedStateLiveData(self, key)
+                if initial_value is not _ABSENT:
+                    self._values.setdefault(key, initial_value)
+                if key in self._values:
+                    live.begin(self._values[key])
+            return live
 
     # ---- saving
 
@@ -231,6 +289,10 @@ class SavedStateHandle:
             provider = self._providers.get(key)  # each looked up in its turn: the one before may have removed it
             if provider is not None:
                 value = provider()
+                live = self._live.get(key)
+                if live is not None:
+                    live.value = value
+                    continue
                 flow = self._keep(key, value) if key in self._providers else None
                 if flow is not None:
                     flow.try_emit(value)  # without the warning: the same object, changed, is what a provider may give
