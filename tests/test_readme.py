@@ -9,5 +9,5 @@ def test_the_first_two_commands_are_the_demo_and_the_tests() -> None:
     commands = [block.code.strip() for block in blocks("README.md", "bash")[:2]]
 
     assert commands[0] == "python3 -m vmscope demo"
-    assert commands[1].endswith("pytest")
+    assert "python3 -m pytest" in commands[1]
     assert all("\n" not in command for command in commands)

@@ -76,13 +76,17 @@ def start_thread(target: Callable[[], object], name: str, *, daemon: bool = True
     return thread
 
 
-def wait_in_turns(wait: Callable[[float], bool], seconds: float = inf) -> bool:
+def wait_in_turns(wait: Callable[[float | None], bool], seconds: float = inf) -> bool:
     """Call `wait(at most so many seconds)` until it says True, or `seconds` are over; on the main thread in turns.
 
-    For every wait that a Ctrl-C is to end, however closely it strikes before.
+    For every wait that a Ctrl-C is to end, however closely it strikes before. On other threads a wait without end is
+    one, `wait(None)`: an exploration sees that nobody will come.
     """
+    on_main = current_thread() is main_thread()
+    if seconds == inf and not on_main:
+        return wait(None)
     deadline = monotonic() + seconds
-    longest = FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
+    longest = FIRST_WAIT if on_main else LONGEST_WAIT
     while not wait(max(0.0, min(seconds, longest))):
         seconds = deadline - monotonic()
         if seconds <= 0:

@@ -186,7 +186,7 @@ class JobFuture(Future[T]):
         wait_in_turns(self._look, inf if timeout is None else timeout)
         return 0
 
-    def _look(self, seconds: float) -> bool:
+    def _look(self, seconds: float | None) -> bool:
         wait((self,), seconds)
         return self.done()
 

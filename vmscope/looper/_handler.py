@@ -412,7 +412,7 @@ class _Waited:
         """Wait until it has run or was dropped; None: the time is up."""
         return self.done if wait_in_turns(self._look, seconds) else None
 
-    def _look(self, seconds: float) -> bool:
+    def _look(self, seconds: float | None) -> bool:
         try:
             self._over.get(True, seconds)
         except Empty:

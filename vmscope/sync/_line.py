@@ -304,8 +304,8 @@ class Parked:
         """Sleep until resumed. False: `seconds` are over."""
         return wait_in_turns(self._ring, seconds)
 
-    def _ring(self, seconds: float) -> bool:
-        return self._bell.acquire(timeout=seconds)
+    def _ring(self, seconds: float | None) -> bool:
+        return self._bell.acquire(timeout=-1 if seconds is None else seconds)
 
 
 def block(wait: Wait[T], timeout: float | None, where: str) -> T:
