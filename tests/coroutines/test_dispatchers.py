@@ -562,6 +562,28 @@ def test_a_single_thread_context_has_one_daemon_thread_of_its_name() -> None:
     assert not thread.is_alive()
 
 
+def test_a_join_waits_for_a_thread_that_has_left_the_pool_but_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D12: `join` says True when none is alive."""
+    gate, left = threading.Event(), threading.Event()
+    serve = _pool._Crew._serve
+
+    def slow_to_end(crew: Any) -> None:
+        serve(crew)
+        left.set()
+        gate.wait(10)
+
+    monkeypatch.setattr(_pool._Crew, "_serve", slow_to_end)
+    solo = new_single_thread_context("solo")
+    thread = run_blocking(threading.current_thread, context=solo)
+    solo.close()
+    left.wait(10)
+
+    assert not solo.join(0)
+    gate.set()
+    assert solo.join(10)
+    assert not thread.is_alive()
+
+
 def test_the_threads_of_a_fixed_pool_are_numbered() -> None:
     """D12"""
     with new_fixed_thread_pool_context(3, "crew") as crew:

@@ -118,7 +118,8 @@ class _Crew:
         finally:
             with self._lock:
                 self._count -= 1
-                self._threads.pop(me, None)
+                if not self._shut:  # else `join` waits for its very end, which comes a little later
+                    self._threads.pop(me, None)
 
     def _take(self) -> Runnable | None:
         """Wait for a task. None: the thread is to end. The thread counts as waiting until this returns."""
@@ -157,7 +158,7 @@ class _Crew:
         return [thread for thread in threads if thread.is_alive() and thread is not current_thread()]
 
     def __repr__(self) -> str:
-        return f"<Pool {self._name!r}, {len(self._threads)} threads>"
+        return f"<Pool {self._name!r}, {self._count} threads>"
 
 
 class Pool(CoroutineDispatcher):
@@ -203,7 +204,7 @@ class Pool(CoroutineDispatcher):
     def is_only_thread(self) -> bool:
         """Whether the calling thread is the one thread that it may have."""
         crew = self._crew
-        return crew._most == 1 and get_ident() in crew._threads
+        return crew._most == 1 and crew._threads.get(get_ident()) is current_thread()
 
     def is_at_rest(self) -> bool:
         """Whether no task is queued and no thread runs one."""
