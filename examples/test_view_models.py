@@ -29,12 +29,9 @@ class Search(ViewModel):
         self.busy = False
         self.error: str | None = None
         self._find = find
-        self._running: Job | None = None
 
     def typed(self, text: str) -> None:
-        if self._running is not None:
-            self._running.cancel("something newer was typed")
-        self._running = self.view_model_scope.launch(self._search, text, name=f"search {text}")
+        self.view_model_scope.launch_latest(self._search, text)
 
     def _search(self, text: str) -> Iterator[Any]:
         yield from delay(0.3)
