@@ -128,6 +128,16 @@ def test_contexts_of_equal_elements_are_equal() -> None:
     assert CoroutineName("a") + tag != CoroutineName("b") + tag
 
 
+def test_an_element_that_does_not_say_how_it_is_shown_is_shown_by_its_class() -> None:
+    class Plain(ContextElement):
+        pass
+
+    context = Plain() + CoroutineName("load")
+
+    assert "Plain object at" in repr(context[Plain])
+    assert repr(context) == f"[{context[Plain]!r}, CoroutineName('load')]"
+
+
 @pytest.mark.parametrize("thing", [1, "name", None], ids=repr)
 def test_only_contexts_are_joined(thing: Any) -> None:
     """J1"""

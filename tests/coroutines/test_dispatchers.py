@@ -67,6 +67,11 @@ class QueueDispatcher(CoroutineDispatcher):
             self.queue.pop(0).run()
 
 
+@pytest.fixture
+def log() -> list[str]:
+    return []
+
+
 def here() -> str:
     return threading.current_thread().name
 
@@ -498,6 +503,176 @@ def test_a_view_gives_its_worker_back_every_16_tasks() -> None:
 
     assert log.index("other") == 16
     assert len(log) == 41
+
+
+class Task:
+    """A task of a stranger's: runs once, or is told that it does not."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name = name
+        self.log = log
+
+    def run(self) -> None:
+        self.log.append(f"{self.name} runs")
+
+    def rejected(self) -> None:
+        self.log.append(f"{self.name} is refused")
+
+
+def test_what_a_view_has_refused_does_not_stay_in_its_queue(log: list[str]) -> None:
+    """The putter was told, by an error; so nobody runs it later."""
+    queue = QueueDispatcher()
+    view = queue.limited_parallelism(1)
+    queue.closed = True
+    with pytest.raises(RejectedExecutionError):
+        view.dispatch(EmptyCoroutineContext, Task("a", log))
+    job = CoroutineScope(view).launch(log.append, "launched")
+    assert job.is_cancelled
+
+    queue.closed = False
+    view.dispatch(EmptyCoroutineContext, Task("b", log))
+    queue.run_all()
+
+    assert log == ["b runs"]
+
+
+def test_who_counted_on_the_worker_of_another_is_refused_with_it(log: list[str]) -> None:
+    """A view is full as soon as a worker is asked for: what was put meanwhile has none of its own."""
+
+    class Late(QueueDispatcher):
+        def dispatch(self, context: Any, block: Any) -> None:
+            view.dispatch(context, Task("b", log))
+            view.dispatch(context, plain)
+            raise RejectedExecutionError("closed")
+
+    class Plain:
+        """Cannot be told: runs on the thread that learns it."""
+
+        def run(self) -> None:
+            log.append("plain runs")
+
+    plain = Plain()
+    view = Late().limited_parallelism(1)
+    with pytest.raises(RejectedExecutionError):
+        view.dispatch(EmptyCoroutineContext, Task("a", log))
+
+    assert log == ["b is refused", "plain runs"]
+
+
+def test_what_a_worker_has_taken_is_not_refused_as_well(log: list[str]) -> None:
+    """Another worker has it by the time that the parent refuses a second one."""
+    queue = QueueDispatcher()
+
+    class Late(QueueDispatcher):
+        def dispatch(self, context: Any, block: Any) -> None:
+            if not queue.queue:
+                queue.dispatch(context, block)
+                return
+            queue.run_all()
+            raise RejectedExecutionError("closed")
+
+    view = Late().limited_parallelism(2)
+    view.dispatch(EmptyCoroutineContext, Task("a", log))
+    view.dispatch(EmptyCoroutineContext, Task("b", log))
+
+    assert log == ["a runs", "b runs"]
+
+
+def test_what_waits_behind_a_worker_that_runs_is_taken_back_alone(log: list[str]) -> None:
+    queue = QueueDispatcher()
+    view = queue.limited_parallelism(2)
+    view.dispatch(EmptyCoroutineContext, Task("a", log))
+    queue.broken = ValueError("not now")
+    with pytest.raises(ValueError, match="not now"):
+        view.dispatch(EmptyCoroutineContext, Task("b", log))
+    queue.run_all()
+
+    assert log == ["a runs"]
+
+
+def test_a_worker_that_cannot_hand_over_works_on_and_the_view_is_closed_until_its_queue_is_empty(
+    log: list[str],
+) -> None:
+    """D11, D18"""
+    queue = QueueDispatcher()
+    view = queue.limited_parallelism(1)
+
+    class Last(Task):
+        def run(self) -> None:
+            with pytest.raises(RejectedExecutionError, match="closed"):
+                view.dispatch(EmptyCoroutineContext, Task("late", log))
+            super().run()
+
+    for number in range(39):
+        view.dispatch(EmptyCoroutineContext, Task(f"{number}", log))
+    view.dispatch(EmptyCoroutineContext, Last("last", log))
+    queue.closed = True
+    queue.run_all()
+    assert log == [*(f"{number} runs" for number in range(39)), "last runs"]
+
+    queue.closed = False
+    view.dispatch(EmptyCoroutineContext, Task("again", log))
+    queue.run_all()
+    assert log[40:] == ["again runs"]
+
+
+def test_a_worker_that_the_executor_drops_takes_what_waits_for_it_along() -> None:
+    """D14: shutdown(cancel_futures=True) with a view in between."""
+    executor = ThreadPoolExecutor(1)
+    gate = threading.Event()
+    executor.submit(gate.wait)
+    view = as_dispatcher(executor).limited_parallelism(1).limited_parallelism(1, "inner")
+    jobs = [CoroutineScope(view).launch(int) for _ in range(3)]
+    executor.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+
+    for job in jobs:
+        run_blocking(job.join)
+    assert all(job.is_cancelled for job in jobs)
+
+
+def test_who_yields_on_a_dispatcher_that_was_closed_is_cancelled_and_cleans_up(
+    uncaught: list[BaseException], log: list[str]
+) -> None:
+    """D18: as with every other suspension, and no failure that somebody would have to handle."""
+    queue = QueueDispatcher()
+
+    def body() -> Generator[Any, Any, None]:
+        queue.closed = True
+        try:
+            yield from yield_()
+        finally:
+            log.append(here())
+
+    job = CoroutineScope(Job() + queue).launch(body)
+    queue.run_all()
+    run_blocking(job.join)
+
+    assert job.is_cancelled
+    assert "rejected" in str(job.get_cancellation_exception())
+    assert log[0].startswith("vmscope-worker")
+
+
+def test_those_who_yield_for_ever_end_with_their_pool() -> None:
+    """D18: more of them than the view lets run at once, so that they keep each other's worker busy."""
+    pool = new_fixed_thread_pool_context(2, "crew")
+    ended: list[int] = []
+
+    def body(number: int) -> Generator[Any, Any, None]:
+        try:
+            while True:
+                yield from yield_()
+        finally:
+            ended.append(number)
+
+    scope = CoroutineScope(SupervisorJob() + pool.limited_parallelism(1))
+    jobs = [scope.launch(body, number) for number in range(5)]
+    pool.close()
+    for job in jobs:
+        run_blocking(job.join)
+    assert pool.join(10)
+
+    assert all(job.is_cancelled for job in jobs)
 
 
 def test_a_view_as_wide_as_its_parent_may_be_the_parent() -> None:

@@ -23,6 +23,14 @@ PENDING = {
     ),
     "a main looper that never ran": "Looper.prepare_main(); MainScope().launch(delay, 9)",
     "an abandoned coroutine": "GlobalScope.launch(await_cancellation, context=Dispatchers.Unconfined)",
+    "those who yield for ever": (
+        "def turn():\n while True: yield from yield_()\n"
+        "for _ in range(9): GlobalScope.launch(turn)"
+    ),
+    "those who hop for ever": (
+        "def turn():\n while True: yield from with_context(Dispatchers.IO, int)\n"
+        "for _ in range(9): GlobalScope.launch(turn)"
+    ),
     "a lazy coroutine": "j = GlobalScope.launch(print, start=CoroutineStart.LAZY)",
 }
 
@@ -48,6 +56,24 @@ def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None
     """)
 
     assert (code, out, err) == (0, "main is over\n", "")
+
+
+@pytest.mark.parametrize("dispatcher", ["Default", "Unconfined"])
+def test_who_waits_for_a_time_at_exit_is_cancelled_and_cleans_up(dispatcher: str) -> None:
+    """F11: the end waits for that; a timer thread that is stopped within a step would keep a lock for ever."""
+    code, out, err = run(f"""
+        def body():
+            try:
+                yield from delay(3600)
+            finally:
+                time.sleep(0.1)
+                print("cleaned up", flush=True)
+        GlobalScope.launch(body, context=Dispatchers.{dispatcher})
+        run_blocking(with_context(Dispatchers.Default, yield_))
+        print("main is over", flush=True)
+    """)
+
+    assert (code, out, err) == (0, "main is over\ncleaned up\n", "")
 
 
 def test_work_that_runs_at_exit_may_finish() -> None:

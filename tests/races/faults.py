@@ -296,25 +296,38 @@ FAULTS = [
           "                    if True:\n                        self._waiting -= 1\n                        return None",
           "a_task_comes_as_the_last_thread_goes"),
     Fault("a worker gives its place up and does not look again", DISPATCHER,
-          "                    if not queue or self._running >= self.limit:  # W2 then look again\n                        return",
+          "                    if not queue or self._running >= self.limit:  # W2 then look again\n"
+          "                        self._closed = False  # who puts next asks the parent\n                        return",
           "                    return",
           "the_worker_of_a_limited_view_hands_over"),
     Fault("a worker looks first and gives its place up second", DISPATCHER,
           "                with self._lock:\n                    self._running -= 1  # W1 give the place up\n"
-          "                    if not queue or self._running >= self.limit:  # W2 then look again\n                        return",
+          "                    if not queue or self._running >= self.limit:  # W2 then look again\n"
+          "                        self._closed = False  # who puts next asks the parent\n                        return",
           "                empty = not queue\n                with self._lock:\n                    self._running -= 1\n"
           "                    if empty or self._running >= self.limit:\n                        return",
           "the_worker_of_a_limited_view_hands_over"),
+    Fault("what a view refuses stays in its queue", DISPATCHER,
+          "        if left:\n            return task is not None and self._take_back(task)",
+          "        if left:\n            return True",
+          "tasks_for_a_view_come_as_its_pool_is_shut"),
+    Fault("who counted on a worker that is refused is forgotten", DISPATCHER,
+          "            else:  # it was put without a worker of its own, for this one was on its way\n                _refuse(other)",
+          "            else:\n                pass",
+          "tasks_for_a_view_come_as_its_pool_is_shut"),
+    Fault("a refused worker keeps its place", DISPATCHER,
+          "        with self._lock:\n            self._running -= 1\n            left = self._running",
+          "        with self._lock:\n            left = self._running - 1",
+          "tasks_for_a_view_come_as_its_pool_is_shut"),
     Fault("a limited view counts without the lock", DISPATCHER,
-          "        with self._lock:\n            if self._running >= self.limit:\n                return  #",
-          "        if True:\n            if self._running >= self.limit:\n                return  #",
+          "        with self._lock:\n            full = self._running >= self.limit\n",
+          "        if True:\n            full = self._running >= self.limit\n",
           "the_worker_of_a_limited_view_hands_over"),
     Fault("put behind the look at the places", DISPATCHER,
-          "        self._queue.append(task)  # P1 queue it\n        with self._lock:\n            if self._running >= self.limit:\n"
-          "                return  # each of those workers looks again (W2) after it gave up its place (W1): one of them sees it\n"
-          "            self._running += 1\n        self._start_worker()",
-          "        with self._lock:\n            full = self._running >= self.limit\n            self._running += not full\n"
-          "        self._queue.append(task)\n        if not full:\n            self._start_worker()",
+          "        self._queue.append(task)  # P1 queue it\n        with self._lock:\n            full = self._running >= self.limit\n"
+          "            if full and not self._closed:\n",
+          "        with self._lock:\n            full = self._running >= self.limit\n        self._queue.append(task)\n"
+          "        with self._lock:\n            if full and not self._closed:\n",
           "the_worker_of_a_limited_view_hands_over"),
     Fault("a stranger's second run is let through", DISPATCHER,
           "            coroutine = self._coroutine.pop()  # one step on every build: a second caller finds nothing\n",

@@ -17,6 +17,7 @@ from vmscope import (
     Job,
     Looper,
     MessageQueue,
+    RejectedExecutionError,
     SupervisorJob,
     ViewModel,
     ViewModelProvider,
@@ -944,6 +945,32 @@ def the_worker_of_a_limited_view_hands_over():
     yield put, put
     assert log == ["in", "out"] * 2
     assert view._running == 0
+
+
+def tasks_for_a_view_come_as_its_pool_is_shut():
+    pool, told = Pool("worker", keep_alive=1.0), []
+    view = LimitedDispatcher(pool, 2)
+
+    class Tell:
+        def __init__(self, name):
+            self.name = name
+
+        def run(self):
+            told.append((self.name, "ran"))
+
+        def rejected(self):
+            told.append((self.name, "refused"))
+
+    def put(name):
+        try:
+            view.dispatch(EmptyCoroutineContext, Tell(name))
+        except RejectedExecutionError:
+            told.append((name, "refused"))
+
+    yield lambda: [put("a"), put("b")], lambda: put("c"), pool.shut
+    assert sorted(name for name, _ in told) == ["a", "b", "c"], told
+    assert view._running == 0
+    assert not pool.join(10)
 
 
 def a_limited_view_of_two():

@@ -63,9 +63,6 @@ class CoroutineContext:
     def __deepcopy__(self, memo: object) -> CoroutineContext:
         return self
 
-    def __repr__(self) -> str:
-        return f"[{', '.join(map(repr, self))}]"
-
 
 class ContextElement(CoroutineContext):
     """Base of what stands in a context. A class that derives straight from it is a key of its own.
@@ -104,7 +101,7 @@ class _Joined(CoroutineContext):
         return hash(frozenset(self._map))
 
     def __repr__(self) -> str:
-        return "EmptyCoroutineContext" if not self._map else super().__repr__()
+        return f"[{', '.join(map(repr, self))}]" if self._map else "EmptyCoroutineContext"
 
 
 #: The context without elements; `a + EmptyCoroutineContext` is `a`.

@@ -1,15 +1,20 @@
 """CoroutineDispatcher: which thread a coroutine runs on; Unconfined; limited views.
 
+Invariant of a limited view
+    V1  what stands in its queue has a worker, which runs or is promised by the parent, or is refused: each with its own
+        `rejected()`, or with the error that its putter gets. Never both, never neither.
 Locks
-    `_lock` of a LimitedDispatcher guards `_running`; the queue beside it is a deque. A leaf.
+    `_lock` of a LimitedDispatcher guards `_running` and `_closed`; the queue beside it is a deque. A leaf.
 Counterpart: kotlinx.coroutines.CoroutineDispatcher, Unconfined, LimitedDispatcher.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
+from .._errors import RejectedExecutionError
 from .._primitives import RLock
 from ._context import ContextElement, CoroutineContext, EmptyCoroutineContext
 from ._exceptions import report_globally
@@ -184,7 +189,7 @@ class _Unconfined(CoroutineDispatcher):
 class LimitedDispatcher(CoroutineDispatcher):
     """At most `limit` tasks of `parent` at once. Default and IO are two of these on one pool."""
 
-    __slots__ = ("_lock", "_name", "_queue", "_running", "_worker", "limit", "parent")
+    __slots__ = ("_closed", "_lock", "_name", "_queue", "_running", "_worker", "limit", "parent")
 
     def __init__(self, parent: CoroutineDispatcher, limit: int, name: str | None = None) -> None:
         self.parent = parent
@@ -193,6 +198,7 @@ class LimitedDispatcher(CoroutineDispatcher):
         self._lock = RLock()
         self._queue: deque[Runnable] = deque()
         self._running = 0
+        self._closed = False  # the parent takes no more workers, and those that are there work off the queue
         self._worker = _Worker(self)
 
     def is_dispatch_needed(self, context: CoroutineContext) -> bool:
@@ -224,18 +230,48 @@ class LimitedDispatcher(CoroutineDispatcher):
     def _put(self, task: Runnable) -> None:
         self._queue.append(task)  # P1 queue it
         with self._lock:
-            if self._running >= self.limit:
+            full = self._running >= self.limit
+            if full and not self._closed:
                 return  # each of those workers looks again (W2) after it gave up its place (W1): one of them sees it
-            self._running += 1
-        self._start_worker()
-
-    def _start_worker(self) -> None:
+            self._running += not full
+        if full:
+            if self._take_back(task):
+                raise RejectedExecutionError(f"dispatch {task!r} on {self!r}: {self.parent!r} was closed")
+            return
         try:
             self.parent.dispatch(EmptyCoroutineContext, self._worker)
         except BaseException:
-            with self._lock:
-                self._running -= 1
-            raise
+            if self._no_worker(task):
+                raise
+
+    def _take_back(self, task: Runnable) -> bool:
+        """Take `task` out of the queue. False: a worker has it."""
+        while True:
+            try:
+                self._queue.remove(task)
+                return True
+            except ValueError:
+                return False
+            except IndexError:  # another thread changed the queue meanwhile
+                continue
+
+    def _no_worker(self, task: Runnable | None) -> bool:
+        """A worker does not come: refuse what only it would have run. True: `task` is not run, and not refused here."""
+        with self._lock:
+            self._running -= 1
+            left = self._running
+        if left:
+            return task is not None and self._take_back(task)
+        found = False
+        while True:
+            try:
+                other = self._queue.popleft()
+            except IndexError:
+                return found
+            if other is task:
+                found = True
+            else:  # it was put without a worker of its own, for this one was on its way
+                _refuse(other)
 
     #: Tasks that a worker runs before it queues behind others of the parent.
     FAIRNESS = 16
@@ -250,6 +286,7 @@ class LimitedDispatcher(CoroutineDispatcher):
                 with self._lock:
                     self._running -= 1  # W1 give the place up
                     if not queue or self._running >= self.limit:  # W2 then look again
+                        self._closed = False  # who puts next asks the parent
                         return
                     self._running += 1
                 continue
@@ -260,8 +297,19 @@ class LimitedDispatcher(CoroutineDispatcher):
             del task
             done += 1
             if done >= self.FAIRNESS and queue:
-                self._start_worker()
-                return
+                done = 0
+                if self._hand_over():
+                    return
+
+    def _hand_over(self) -> bool:
+        """Let another worker go on, behind the other tasks of the parent. False: it takes none, so this one goes on."""
+        try:
+            self.parent.dispatch(EmptyCoroutineContext, self._worker)
+        except BaseException as fault:  # noqa: BLE001  (whatever it is, the queue is not to be left without a worker)
+            with self._lock:
+                self._closed = isinstance(fault, RejectedExecutionError)
+            return False
+        return True
 
     def __repr__(self) -> str:
         return self._name or f"{self.parent!r}.limited_parallelism({self.limit})"
@@ -278,6 +326,19 @@ class _Worker:
     def run(self) -> None:
         """Run tasks of the view."""
         self._view._work()
+
+    def rejected(self) -> None:
+        """The parent has dropped it."""
+        self._view._no_worker(None)
+
+
+def _refuse(task: Runnable) -> None:
+    """Tell a task that it is not run; one that cannot be told is run here: better here than never."""
+    rejected: Callable[[], None] = getattr(task, "rejected", task.run)
+    try:
+        rejected()
+    except BaseException as failure:  # noqa: BLE001  (others wait to be told as well)
+        report_globally(EmptyCoroutineContext, failure)
 
 
 class NamedDispatcher(CoroutineDispatcher):

@@ -124,7 +124,11 @@ class _Yield(Suspension[None]):
             frame.ensure_active()
         coroutine._mode = CANCELLABLE
         coroutine._due = True
-        if coroutine._dispatcher._dispatch_yield(coroutine):
+        try:
+            if coroutine._dispatcher._dispatch_yield(coroutine):
+                return SUSPENDED
+        except BaseException as fault:  # noqa: BLE001  (a dispatcher that was closed, or of a user's own)
+            coroutine._dispatch_failed(fault)
             return SUSPENDED
         coroutine._due = False
         return None

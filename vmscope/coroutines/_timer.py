@@ -1,7 +1,8 @@
 """The timer thread: wakes the delays and timeouts of dispatchers that have no clock of their own.
 
 It runs no user's code: what a timer starts in place (an Unconfined coroutine) goes to Default instead.
-Locks: `_guard` guards `_timers`, the one queue there is. Held while a thread is started, over nobody's code.
+Locks: `_guard` guards `_timers` and `_thread`, the one queue and the one thread there are. Held while a thread is
+started, over nobody's code.
 Counterpart: kotlinx.coroutines.DefaultExecutor.
 """
 
@@ -10,15 +11,19 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Any
 
-from .._primitives import RLock, after_fork, start_thread
+from .._primitives import RLock, Thread, after_fork, start_thread
 from ..looper._queue import MessageQueue
 from ._here import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Seconds that the end of the process waits for the timers to be told that nothing runs any more.
+EXIT_PATIENCE = 1.0
+
 _guard = RLock()
 _timers: MessageQueue | None = None
+_thread: Thread | None = None
 _elsewhere: Callable[[Any], object]  # given by the pool, which stands below
 
 
@@ -40,14 +45,14 @@ def run_in_place_by(elsewhere: Callable[[Any], object]) -> None:
 
 def shared_timers() -> MessageQueue:
     """Return the queue of the timer thread, which is started by the first call. Threads: any."""
-    global _timers
+    global _timers, _thread
     timers = _timers
     if timers is None:
         with _guard:
             timers = _timers
             if timers is None:
                 timers = MessageQueue()
-                start_thread(lambda queue=timers: _serve(queue), "vmscope-timer")  # type: ignore[misc]
+                _thread = start_thread(lambda queue=timers: _serve(queue), "vmscope-timer")  # type: ignore[misc]
                 _timers = timers
     return timers
 
@@ -59,15 +64,19 @@ def _serve(queue: MessageQueue) -> None:
 
 
 def _forget() -> None:
-    global _timers, _guard
+    global _timers, _thread, _guard
     _guard = RLock()
-    _timers = None
+    _timers = _thread = None
 
 
 def _exit() -> None:
-    timers = _timers
+    timers, thread = _timers, _thread
     if timers is not None:
         timers.quit()
+    if thread is not None:
+        # Where the interpreter stops it between two steps, it keeps the lock of a job, and a finalizer that cancels or
+        # launches hangs the end of the process. What it has been given runs there by now: the pool takes no more.
+        thread.join(EXIT_PATIENCE)
 
 
 after_fork(_forget)

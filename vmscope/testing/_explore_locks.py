@@ -370,6 +370,7 @@ class Exchange:
                     if hasattr(shared, name) and name != "__weakref__":
                         self._set(shared, name, getattr(shared, name))
         self._set(timer, "_timers", None)
+        self._set(timer, "_thread", None)
         self._set(timer, "_guard", timer._guard)
         self._set(looper, "_main", None)
         self._set(job.NonCancellable, "_lock", job.NonCancellable._lock)
