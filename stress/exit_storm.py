@@ -69,14 +69,16 @@ class Works:
         one.start()
         other.start()
 
+        first, second = one.handler, other.handler
+
         def there() -> None:
-            other.handler.post(back)
+            second.post(back)
 
         def back() -> None:
-            one.handler.post(there)
+            first.post(there)
 
         for _ in range(4):
-            one.handler.post(there)
+            first.post(there)
         self._keep((one, other))
 
     def computing(self) -> None:
@@ -254,7 +256,12 @@ ENDINGS: dict[str, tuple[Callable[[Callable[[], None]], None], int, str]] = {
 def chosen(seed: int) -> tuple[random.Random, str, list[str]]:
     """What the process of this seed does: its ending and its works."""
     chance = random.Random(seed)
-    return chance, chance.choice(sorted(ENDINGS)), chance.sample(NAMES, chance.randint(1, 5))
+    ending, names = chance.choice(sorted(ENDINGS)), chance.sample(NAMES, chance.randint(1, 5))
+    if "launching" in names and "late" in names:
+        # A thread of the program's own, stopped for ever in the middle of a launch, keeps a lock; a finalizer of the
+        # teardown that launches waits for it. No library can help that: see F12 in docs/faults.md.
+        names.remove("late")
+    return chance, ending, names
 
 
 def be_the_process(seed: int) -> None:

@@ -58,6 +58,23 @@ def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None
     assert (code, out, err) == (0, "main is over\n", "")
 
 
+def test_who_first_waits_for_a_time_while_the_process_ends_is_cancelled() -> None:
+    """F12: no timer thread can be had any more, from 3.12 on, and that is no failure of the coroutine's."""
+    code, out, err = run("""
+        def body():
+            while threading.main_thread().is_alive():
+                pass
+            time.sleep(0.05)
+            try:
+                yield from delay(0.001)
+            finally:
+                print(current_job().is_cancelled, flush=True)
+        GlobalScope.launch(body, context=Dispatchers.IO)
+    """)
+
+    assert (code, out, err) == (0, "True\n", "")
+
+
 @pytest.mark.parametrize("dispatcher", ["Default", "Unconfined"])
 def test_who_waits_for_a_time_at_exit_is_cancelled_and_cleans_up(dispatcher: str) -> None:
     """F11: the end waits for that; a timer thread that is stopped within a step would keep a lock for ever."""

@@ -288,8 +288,8 @@ FAULTS = [
           "two_threads_prepare_the_main_looper"),
     # ---- pools and dispatchers
     Fault("the pool counts without the lock", POOL,
-          "        with self._lock:\n            if self._shut:\n                raise RejectedExecutionError",
-          "        if True:\n            if self._shut:\n                raise RejectedExecutionError",
+          "        with self._lock:\n            if self._shut:\n                raise self._closed",
+          "        if True:\n            if self._shut:\n                raise self._closed",
           "two_tasks_on_a_pool"),
     Fault("a thread goes though a task is on its way", POOL,
           "                    if self._queued < self._waiting:\n                        self._waiting -= 1\n                        return None",

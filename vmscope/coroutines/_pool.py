@@ -25,7 +25,7 @@ from .._primitives import Empty, RLock, SimpleQueue, Thread, after_fork, current
 from ._context import CoroutineContext, EmptyCoroutineContext
 from ._dispatcher import CoroutineDispatcher, LimitedDispatcher, Runnable
 from ._exceptions import report_globally
-from ._timer import run_in_place_by
+from ._timer import run_in_place_by, start_no_more
 
 if TYPE_CHECKING:
     from typing import Any
@@ -66,9 +66,11 @@ class _Crew:
         Raises:
             RejectedExecutionError: The pool was shut.
         """
+        if self._shut:  # without the lock: at the end of the process a thread that was stopped may keep it for ever
+            raise self._closed(block)
         with self._lock:
             if self._shut:
-                raise RejectedExecutionError(f"dispatch {block!r} on {self!r}: it was closed")
+                raise self._closed(block)
             self._queued += 1
             self._tasks.put(block)
             if self._queued <= self._waiting or (self._most is not None and self._count >= self._most):
@@ -78,6 +80,9 @@ class _Crew:
             self._made += 1
             name = self._name if self._most == 1 else f"{self._name}-{self._made}"
         self._add_thread(name)
+
+    def _closed(self, block: Runnable) -> RejectedExecutionError:
+        return RejectedExecutionError(f"dispatch {block!r} on {self!r}: it was closed")
 
     def _add_thread(self, name: str) -> None:
         try:
@@ -272,6 +277,7 @@ def _after_fork() -> None:
 
 
 def _exit() -> None:
+    start_no_more()
     shut_and_join(EXIT_GRACE)
 
 

@@ -1,8 +1,8 @@
 """The timer thread: wakes the delays and timeouts of dispatchers that have no clock of their own.
 
 It runs no user's code: what a timer starts in place (an Unconfined coroutine) goes to Default instead.
-Locks: `_guard` guards `_timers` and `_thread`, the one queue and the one thread there are. Held while a thread is
-started, over nobody's code.
+Locks: `_guard` guards `_timers` and `_thread`, the one queue and the one thread there are, and `_over`. Held while a
+thread is started, over nobody's code.
 Counterpart: kotlinx.coroutines.DefaultExecutor.
 """
 
@@ -24,6 +24,7 @@ EXIT_PATIENCE = 1.0
 _guard = RLock()
 _timers: MessageQueue | None = None
 _thread: Thread | None = None
+_over = False
 _elsewhere: Callable[[Any], object]  # given by the pool, which stands below
 
 
@@ -52,7 +53,10 @@ def shared_timers() -> MessageQueue:
             timers = _timers
             if timers is None:
                 timers = MessageQueue()
-                _thread = start_thread(lambda queue=timers: _serve(queue), "vmscope-timer")  # type: ignore[misc]
+                if _over:
+                    timers.quit()
+                else:
+                    _thread = start_thread(lambda queue=timers: _serve(queue), "vmscope-timer")  # type: ignore[misc]
                 _timers = timers
     return timers
 
@@ -64,9 +68,20 @@ def _serve(queue: MessageQueue) -> None:
 
 
 def _forget() -> None:
-    global _timers, _thread, _guard
+    global _timers, _thread, _guard, _over
     _guard = RLock()
     _timers = _thread = None
+    _over = False
+
+
+def start_no_more() -> None:
+    """The process ends. Where there is no timer thread yet none is started, and who waits for a time is cancelled.
+
+    From 3.12 on the interpreter refuses threads by then, and that would be the failure of a coroutine.
+    """
+    global _over
+    with _guard:
+        _over = True
 
 
 def _exit() -> None:
