@@ -58,17 +58,22 @@ def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None
     assert (code, out, err) == (0, "main is over\n", "")
 
 
-def test_who_first_waits_for_a_time_while_the_process_ends_is_cancelled() -> None:
+@pytest.mark.parametrize("pause", [0.0, 0.05], ids=["before the pool is told", "after it"])
+def test_who_first_waits_for_a_time_while_the_process_ends_is_cancelled(pause: float) -> None:
     """F12: no timer thread can be had any more, from 3.12 on, and that is no failure of the coroutine's."""
-    code, out, err = run("""
+    code, out, err = run(f"""
+        import atexit
+        ended = threading.Event()
+        atexit.register(ended.wait, 0.2 if {pause} == 0.0 else 0.0)  # runs before the pool is told
         def body():
             while threading.main_thread().is_alive():
                 pass
-            time.sleep(0.05)
+            time.sleep({pause})
             try:
-                yield from delay(0.001)
+                yield from delay(3600)
             finally:
                 print(current_job().is_cancelled, flush=True)
+                ended.set()
         GlobalScope.launch(body, context=Dispatchers.IO)
     """)
 

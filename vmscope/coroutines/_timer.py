@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Any
 
-from .._primitives import RLock, Thread, after_fork, start_thread
+from .._primitives import RLock, Thread, after_fork, main_thread, start_thread
 from ..looper._queue import MessageQueue
 from ._here import here
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Seconds that the end of the process waits for the timers to be told that nothing runs any more.
-EXIT_PATIENCE = 1.0
+EXIT_PATIENCE = 2.0
 
 _guard = RLock()
 _timers: MessageQueue | None = None
@@ -53,12 +53,23 @@ def shared_timers() -> MessageQueue:
             timers = _timers
             if timers is None:
                 timers = MessageQueue()
-                if _over:
+                _thread = _start(timers)
+                if _thread is None:
                     timers.quit()
-                else:
-                    _thread = start_thread(lambda queue=timers: _serve(queue), "vmscope-timer")  # type: ignore[misc]
                 _timers = timers
     return timers
+
+
+def _start(queue: MessageQueue) -> Thread | None:
+    """Start the thread. None: the process ends, and who waits for a time is cancelled."""
+    if _over:
+        return None
+    try:
+        return start_thread(lambda: _serve(queue), "vmscope-timer")
+    except RuntimeError:
+        if main_thread().is_alive():
+            raise
+        return None  # from 3.12 on none can be had any more, and that is to be no failure of the coroutine's
 
 
 def _serve(queue: MessageQueue) -> None:
@@ -75,10 +86,7 @@ def _forget() -> None:
 
 
 def start_no_more() -> None:
-    """The process ends. Where there is no timer thread yet none is started, and who waits for a time is cancelled.
-
-    From 3.12 on the interpreter refuses threads by then, and that would be the failure of a coroutine.
-    """
+    """The process ends: nobody would wait for a timer thread that is started now."""
     global _over
     with _guard:
         _over = True
