@@ -143,7 +143,7 @@ class DeskViewModel(ViewModel):
         """Show a parcel, in place of the one that was open."""
         self.back()
         self.detail.value = DetailViewModel(self._repository, parcel)
-        self.note(f"opened {parcel.number}")
+        self.note(f"opened {parcel.number} for {parcel.recipient}")
 
     def back(self) -> None:
         """Leave the open parcel. Nothing of it comes any more, however far its requests were."""
