@@ -60,7 +60,7 @@ class Depot:
                 entries.append(Entry(stop.time, f"{done} {random.choice(_FIRST.split())} in {stop.place}"))
         return entries
 
-    def photo(self, number: str, width: int = 264, height: int = 176) -> bytes:
+    def photo(self, number: str, width: int = 234, height: int = 156) -> bytes:
         """Return a picture of the parcel on a doorstep, as a PPM file."""
         random = self._random(number)
         rows = []
@@ -75,13 +75,13 @@ class Depot:
         floor = height * 3 // 4
         fill(0, floor, width, height - floor, (150, 141, 130))
         door = random.choice(((46, 84, 96), (128, 54, 48), (58, 92, 62), (70, 70, 104)))
-        fill(26, 16, 92, floor - 16, tuple(c // 2 for c in door))  # type: ignore[arg-type]
-        fill(30, 20, 84, floor - 20, door)
-        for panel in (30, 76):
-            fill(42, panel, 60, 34, tuple(min(255, c + 18) for c in door))  # type: ignore[arg-type]
-        fill(104, 74, 5, 10, (222, 196, 120))
+        fill(20, 16, 84, floor - 16, tuple(c // 2 for c in door))  # type: ignore[arg-type]
+        fill(24, 20, 76, floor - 20, door)
+        for panel in (28, 70):
+            fill(34, panel, 56, 32, tuple(min(255, c + 18) for c in door))  # type: ignore[arg-type]
+        fill(92, 64, 5, 10, (222, 196, 120))
         wide, high = random.randrange(84, 110), random.randrange(58, 76)
-        left, top = random.randrange(126, 148), floor + 18 - high
+        left, top = random.randrange(108, 120), floor + 18 - high
         fill(left + 6, top + high, wide, 6, (118, 110, 100))
         fill(left, top, wide, high, (196, 152, 98))
         fill(left, top, wide, 8, (208, 168, 116))

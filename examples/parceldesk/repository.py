@@ -54,6 +54,10 @@ class DeskRepository:
     async def photo(self, number: str) -> bytes:
         return await with_context(Dispatchers.IO, self._read, f"/parcels/{quote(number)}/photo")
 
+    async def archive(self) -> Progress:
+        """How far it had come when it was last at work."""
+        return (await with_context(Dispatchers.IO, self._store.archive))[0]
+
     def download(self) -> Flow[Progress]:
         """Fetch the archive and check it; goes on where the last attempt stopped, whatever stopped it."""
         return flow(self._download).flow_on(Dispatchers.IO).conflate()

@@ -54,13 +54,13 @@ class SearchViewModel(ViewModel):
         self._repository = repository
         self.text = MutableStateFlow("")
         self.results = MutableStateFlow(Results())
-        (
+        searches = (
             self.text.map(str.strip)
             .distinct_until_changed()
             .debounce(lambda text: TYPING_PAUSE if text else 0.0)
             .map_latest(self._search)
-            .launch_in(self.view_model_scope)
         )
+        self.view_model_scope.launch(searches.collect, name="search")
 
     async def _search(self, text: str) -> None:
         before = self.results.value.parcels
@@ -178,10 +178,15 @@ class DownloadViewModel(ViewModel):
         self._repository = repository
         self.progress = MutableStateFlow(Progress())
         self._job: Job | None = None
+        self.view_model_scope.launch(self._look_up, name="look up the archive")
 
-    @property
-    def is_running(self) -> bool:
-        return self._job is not None and self._job.is_active
+    async def _look_up(self) -> None:
+        try:
+            earlier = await self._repository.archive()
+        except ServiceError as failure:
+            self._say(f"failed: {failure}")
+        else:
+            self.progress.compare_and_set(Progress(), earlier)  # unless it was started meanwhile
 
     def toggle(self) -> None:
         """Start it, or go on with it; or stop it where it runs."""
@@ -223,6 +228,10 @@ class Hashing(NamedTuple):
     where: str = ""
     done: int = 0
     digest: str = ""
+
+    @property
+    def fraction(self) -> float:
+        return self.done / PARTS
 
     def __str__(self) -> str:
         if not self.where:
