@@ -67,16 +67,23 @@ class ParcelServer:
     def __exit__(self, *unused: object) -> None:
         self.close()
 
-    def mood(self, address: str) -> tuple[float, bool]:
+    def take(self, address: str) -> tuple[float, bool]:
         """Count a request; return the seconds that its answer takes, and whether it will fail where that can be."""
         with self._lock:
             self.asked[address] += 1
-            random = Random(f"{self._seed} {address} {self.asked[address]}")
-        return random.uniform(min(0.05, self._slowest), self._slowest), random.random() < FAILS
+            share, fails = mood(self._seed, address, self.asked[address])
+        shortest = min(0.05, self._slowest)
+        return shortest + share * (self._slowest - shortest), fails
 
     def note_hang_up(self, address: str) -> None:
         with self._lock:
             self.hung_up.append(address)
+
+
+def mood(seed: object, address: str, number: int) -> tuple[float, bool]:
+    """Return how slow, from 0 to 1, the answer to the `number`th request for an address is, and whether it may fail."""
+    random = Random(f"{seed} {address} {number}")
+    return random.random(), random.random() < FAILS
 
 
 class _Http(ThreadingHTTPServer):
@@ -99,7 +106,7 @@ class _Request(BaseHTTPRequestHandler):
             owner.note_hang_up(self.path)
 
     def _answer(self, owner: ParcelServer) -> None:
-        seconds, fails = owner.mood(self.path)
+        seconds, fails = owner.take(self.path)
         if self.path == "/archive":
             self._trickle(owner.depot)
             return

@@ -488,8 +488,8 @@ def test_parts_are_hashed_side_by_side(time):
     time.advance_until_idle()
 
     assert time.current_time == PARTS - 1
-    assert [each.done for each in seen] == [0, 1, 2, 3, 4, 5, 6, 6] or seen[-1].done == PARTS
-    assert hashing.hashing.value.digest == f"{2**PARTS - 1:016x}"
+    assert [each.done for each in seen] == [0, 0, *range(1, PARTS + 1), PARTS]
+    assert hashing.hashing.value.outcome == f"{2**PARTS - 1:016x}"
 
 
 def test_a_second_run_takes_the_place_of_the_first(time):
@@ -504,6 +504,22 @@ def test_a_second_run_takes_the_place_of_the_first(time):
     assert hashing.hashing.value.where == "processes"
     assert hashing.hashing.value.done == PARTS
     assert time.current_time == 2.5 + PARTS - 1
+
+
+def test_a_part_that_fails_ends_the_others_and_says_so(time):
+    hasher = FakeHasher()
+    hasher.fails = True
+    hashing = HashViewModel(hasher)
+
+    hashing.run("processes")
+    time.advance_until_idle()
+    failed = str(hashing.hashing.value)
+    hasher.fails = False
+    hashing.run("processes")
+    time.advance_until_idle()
+
+    assert failed == "in processes: 3 of 6 parts, failed: MemoryError('no room')"
+    assert hashing.hashing.value.done == PARTS
 
 
 def test_frames_are_counted_while_somebody_looks(time):

@@ -227,7 +227,7 @@ class Hashing(NamedTuple):
 
     where: str = ""
     done: int = 0
-    digest: str = ""
+    outcome: str = ""
 
     @property
     def fraction(self) -> float:
@@ -236,7 +236,7 @@ class Hashing(NamedTuple):
     def __str__(self) -> str:
         if not self.where:
             return "nothing hashed yet"
-        return f"in {self.where}: {self.done} of {PARTS} parts{', ' + self.digest if self.digest else ''}"
+        return f"in {self.where}: {self.done} of {PARTS} parts{', ' + self.outcome if self.outcome else ''}"
 
 
 class HashViewModel(ViewModel):
@@ -257,7 +257,10 @@ class HashViewModel(ViewModel):
 
     def run(self, where: str) -> None:
         """Hash, in "threads" or in "processes"; what runs is cancelled."""
-        self.view_model_scope.launch_latest(self._run, where, join=True, name=f"hash in {where}")
+        handler = CoroutineExceptionHandler(lambda context, failure: self._end(f"failed: {failure!r}"))
+        self.view_model_scope.launch_latest(
+            self._run, where, slot="hash", join=True, context=handler, name=f"hash in {where}"
+        )
 
     async def _run(self, where: str) -> None:
         self.hashing.value = Hashing(where)
@@ -266,7 +269,10 @@ class HashViewModel(ViewModel):
         digest = 0
         for value in await await_all(*parts):
             digest ^= value
-        self.hashing.update(lambda hashing: hashing._replace(digest=f"{digest:016x}"))
+        self._end(f"{digest:016x}")
+
+    def _end(self, outcome: str) -> None:
+        self.hashing.update(lambda hashing: hashing._replace(outcome=outcome))
 
     async def _part(self, where: str, part: int) -> int:
         value = await self._hasher.hash_part(where, part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,13 @@ def interpreter_with(module: str) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def display() -> Iterator[str | None]:
+def screen_folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The folder with the picture that the virtual display has in its memory, see screen.py."""
+    return tmp_path_factory.mktemp("screen")
+
+
+@pytest.fixture(scope="session")
+def display(screen_folder: pathlib.Path) -> Iterator[str | None]:
     """The name of a virtual display that was started for these tests; None where there is no Xvfb."""
     server = shutil.which("Xvfb")
     if server is None:
@@ -55,7 +62,10 @@ def display() -> Iterator[str | None]:
         return
     ours, theirs = os.pipe()
     # -noreset: it would begin anew whenever the last window goes, and refuse whoever comes meanwhile
-    command = [server, "-displayfd", str(theirs), "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]
+    command = [
+        server, "-displayfd", str(theirs), "-screen", "0", "1280x1024x24", "-fbdir", str(screen_folder),
+        "-nolisten", "tcp", "-noreset",
+    ]  # fmt: skip
     process = subprocess.Popen(command, pass_fds=[theirs], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(theirs)
     with open(ours) as told:

@@ -1,0 +1,217 @@
+"""Drives the program of examples/parceldesk as its user would, under Tk or Qt, and prints what it sees as lines of JSON.
+
+    python -m tests.hosts.drive_parceldesk tk FILE [FOLDER PICTURE]      PySide6 and PyQt6 in place of tk: no picture
+
+It is the program itself, from its `main` on: only that the class of its desk has one more coroutine at work. FILE is
+its SQLite file, FOLDER that of an Xvfb's -fbdir, PICTURE what to save the window as.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from examples.parceldesk import __main__ as program
+from examples.parceldesk.depot import Depot
+from examples.parceldesk.model import Progress
+from examples.parceldesk.server import ParcelServer, mood
+from examples.parceldesk.store import Store
+from vmscope import with_timeout
+from vmscope.hosts import await_frame
+
+from .screen import read_screen
+
+SEED = "1"
+PATIENCE = 20.0  # seconds for one wait
+EARLIER = 41_943_040  # bytes of the archive that an earlier run is to have fetched
+servers: list[ParcelServer] = []
+
+
+class Server(ParcelServer):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        servers.append(self)
+
+
+def tell(**seen: object) -> None:
+    print(json.dumps(seen), flush=True)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait, with the window alive, until something holds."""
+
+    async def wait() -> None:
+        while not condition():
+            await await_frame()
+
+    await with_timeout(PATIENCE, wait)
+
+
+def chosen_rows() -> Iterator[int]:
+    """The rows in the list of "par" whose photo fails, and then does not."""
+    for row, parcel in enumerate(Depot(SEED).find("par")):
+        address = f"/parcels/{quote(parcel.number)}/photo"
+        if mood(SEED, address, 1)[1] and not mood(SEED, address, 2)[1]:
+            yield row
+
+
+def asked(part: str) -> int:
+    return sum(times for address, times in servers[0].asked.items() if part in address)
+
+
+# ---- Tk
+
+
+def press(widget: Any, x: int = -1, y: int = -1) -> None:
+    """Click, as Tk's own bindings see it."""
+    widget.update_idletasks()
+    place = {"x": widget.winfo_width() // 2 if x < 0 else x, "y": widget.winfo_height() // 2 if y < 0 else y}
+    for event in ("<Enter>", "<ButtonPress-1>", "<ButtonRelease-1>"):
+        widget.event_generate(event, **place)
+
+
+def press_row(window: Any, row: int) -> None:
+    item = window.list.get_children()[row]
+    window.list.see(item)
+    window.list.update_idletasks()
+    x, y, _, height = window.list.bbox(item)
+    press(window.list, x + 5, y + height // 2)
+
+
+async def drive_tk(desk: Any, folder: str = "", picture: str = "") -> None:
+    window = desk.window
+    await until(lambda: window.list.get_children() and window.entry.winfo_viewable())
+    window.entry.focus_force()
+    for key in "par":
+        window.entry.event_generate("<KeyPress>", keysym=key)
+        await await_frame()
+    await until(lambda: window.note.cget("text") == "34 parcels")
+    cities = {window.list.item(item, "values")[2] for item in window.list.get_children()}
+    tell(typed=window.entry.get(), rows=len(window.list.get_children()), cities=sorted(cities), asked=[
+        address for address in servers[0].asked if "q=" in address
+    ])  # fmt: skip
+
+    press_row(window, 0)
+    await until(lambda: window.detail and servers[0].asked.total() == 5)  # two searches, three parts
+    press(window.detail.back)
+    await until(lambda: "left" in window.log.cget("text") and len(servers[0].hung_up) == 3)
+    tell(back=window.log.cget("text").splitlines()[-1], detail=window.detail, hung_up=len(servers[0].hung_up))
+
+    press(window.archive_button)
+    press_row(window, next(chosen_rows()))
+    await until(lambda: window.detail and window.detail.photo.retry)
+    await until(lambda: window.detail.route.lines()[1:] and window.detail.history.lines()[1:])
+    await until(lambda: window.bar["value"] > EARLIER / 2e9)
+    detail, first = window.detail, window.bar["value"]
+    tell(route=len(detail.route.lines()), photo=detail.photo.lines(), history=len(detail.history.lines()),
+         button=window.archive_button.cget("text"), retry=bool(detail.photo.retry.winfo_viewable()))  # fmt: skip
+    if folder:
+        look(window, folder, picture)
+
+    press(detail.photo.retry)
+    await until(lambda: detail.photo.picture)
+    title = detail.title.cget("text")
+    press(window.rotate)
+    await until(lambda: desk.window is not window and desk.window.detail and desk.window.detail.photo.picture)
+    old, window = window, desk.window
+    at_first = window.bar["value"]
+    await until(lambda: window.bar["value"] > at_first)
+    tell(rotated=window.look is not old.look, gone=not old.top.winfo_exists(), text=window.entry.get(),
+         rows=len(window.list.get_children()), same=window.detail.title.cget("text") == title, goes_on=at_first >= first,
+         photos=asked("/photo"), downloads=asked("/archive"))  # fmt: skip
+
+    window.top.event_generate("<F12>")
+    await until(lambda: jobs_text(window))
+    tell(jobs="'download' active" in jobs_text(window))
+    tell(closing=True)
+    window.top.tk.eval(window.top.protocol("WM_DELETE_WINDOW"))
+
+
+def jobs_text(window: Any) -> str:
+    for child in window.top.winfo_children():
+        if child.winfo_class() == "Toplevel":
+            return str(child.winfo_children()[0].get("1.0", "end")).strip()
+    return ""
+
+
+def look(window: Any, folder: str, picture: str) -> None:
+    window.top.update()
+    window.top.winfo_pointerxy()  # the server answers this when it has drawn all before
+    top = window.top
+    seen = read_screen(pathlib.Path(folder), top.winfo_rootx(), top.winfo_rooty(), top.winfo_width(), top.winfo_height())
+    seen.save(pathlib.Path(picture))
+    wanted = (window.look.bar, window.look.accent, window.look.card, window.look.chosen, window.look.bad, window.look.good)
+    tell(size=[seen.width, seen.height], missing=sorted(set(wanted) - seen.colours()))
+
+
+# ---- Qt
+
+
+async def drive_qt(desk: Any) -> None:
+    window = desk.window
+    await until(lambda: window.list.count())
+    for key in "par":
+        window.entry.insert(key)
+        await await_frame()
+    await until(lambda: window.note.text() == "34 parcels")
+    tell(typed=window.entry.text(), rows=window.list.count())
+    row = next(chosen_rows())
+    window.list.itemClicked.emit(window.list.item(row))
+    await until(lambda: servers[0].asked.total() == 5)
+    window.back.click()
+    await until(lambda: "left" in window.log.text())
+    tell(back=window.log.text().splitlines()[-1], title=window.title.text())
+    window.archive_button.click()
+    row = list(chosen_rows())[1]
+    window.list.itemClicked.emit(window.list.item(row))
+    photo, route = window.parts["photo"], window.parts["route"]
+    await until(lambda: photo.retry.isVisible() and "loading" not in route.label.text())
+    tell(photo=photo.label.text(), route=len(route.label.text().splitlines()), button=window.archive_button.text())
+    photo.retry.click()
+    await until(lambda: not photo.label.pixmap().isNull())
+    window.rotate.click()
+    old, window = window, desk.window
+    at_first = window.bar.value()
+    await until(lambda: window.bar.value() > at_first and not window.parts["photo"].label.pixmap().isNull())
+    tell(rotated=window is not old and window.wide != old.wide, text=window.entry.text(), rows=window.list.count(),
+         photos=asked(quote(window.desk.detail.value.parcel.number) + "/photo"), downloads=asked("/archive"))  # fmt: skip
+    tell(closing=True)
+    window.top.close()
+
+
+def main() -> int:
+    kit, file, *picture = sys.argv[1:]
+    if not pathlib.Path(file).exists():
+        Store(file).save_archive(Progress(EARLIER, 2_000_000_000, "stopped"), Depot(SEED).archive_checksum(EARLIER))
+    program.ParcelServer = Server  # type: ignore[misc]
+    if kit == "tk":
+        from examples.parceldesk import tk_view as view
+
+        kind: Any = view.TkDesk
+        view.TkDesk = driven(kind, drive_tk, *picture)  # type: ignore[misc]
+        arguments: list[str] = []
+    else:
+        from examples.parceldesk import qt_view
+
+        qt_view.QtDesk = driven(qt_view.QtDesk, drive_qt)  # type: ignore[misc]
+        arguments = ["--qt", kit]
+    return program.main([*arguments, "--seed", SEED, "--slowest", "0.25", "--data", file])
+
+
+def driven(kind: Any, drive: Any, *arguments: str) -> Any:
+    """Return the class `kind`, whose objects are driven as soon as their loop runs."""
+
+    class Driven(kind):  # type: ignore[misc]
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.host.scope.launch(drive, self, *arguments, name="the user")
+
+    return Driven
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The program of examples/parceldesk under real toolkits: driven as by its user, and closed in the middle of its work."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sqlite3
+import time
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from examples.parceldesk.depot import Depot
+
+from .conftest import Toolkits
+from .drive_parceldesk import EARLIER, SEED
+
+LEFT = "cancelled 3 jobs, 0 callbacks delivered"
+
+
+def drive(toolkits: Toolkits, kit: str, file: pathlib.Path, *picture: str) -> tuple[dict[str, Any], float]:
+    """Run it to its end; what its user has seen, and the seconds from the close button to the end of the process."""
+    program = toolkits.start(kit, "-m", "tests.hosts.drive_parceldesk", kit, str(file), *picture)
+    assert program.stdout is not None
+    seen: dict[str, Any] = {}
+    rest = []
+    for line in program.stdout:
+        try:
+            seen |= json.loads(line)
+        except ValueError:
+            rest.append(line.decode(errors="replace"))
+        if "closing" in seen:
+            break
+    begin = time.monotonic()
+    rest += program.communicate(timeout=30)[0].decode(errors="replace").splitlines(keepends=True)
+    seconds = time.monotonic() - begin
+    noise = [line for line in rest if "propagateSizeHints" not in line]  # of Qt's offscreen platform
+    assert noise == []
+    assert program.returncode == 0
+    return seen, seconds
+
+
+def check_file(file: pathlib.Path) -> None:
+    """The file is whole, and says the truth about the archive: the download's `finally` has run."""
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        received, state, checksum = database.execute("SELECT received, state, checksum FROM archive").fetchone()
+        assert database.execute("SELECT count(*) FROM parcels").fetchone()[0] >= 34
+    assert state == "stopped"
+    assert EARLIER < received < 2_000_000_000
+    # the checksum of what came since, begun where the earlier run ended, is that of the archive from its beginning
+    assert checksum == Depot(SEED).archive_checksum(received)
+
+
+def test_the_window_under_tk(toolkits: Toolkits, screen_folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Type, click, look, rotate, F12, close: what is on the screen is asked of the widgets, and of the pixels."""
+    file, picture = tmp_path / "desk.sqlite", tmp_path / "window.png"
+    seen, seconds = drive(toolkits, "tk", file, str(screen_folder), str(picture))
+    print(f"from the close button to the end of the process: {seconds:.2f} s")
+
+    assert (seen["typed"], seen["rows"], seen["cities"]) == ("par", 34, ["Paris"])
+    assert seen["asked"] == ["/parcels?q=", "/parcels?q=par"]
+    assert seen["back"].endswith(LEFT)
+    assert (seen["detail"], seen["hung_up"]) == (None, 3)
+    assert seen["photo"] == ["Could not be loaded:", "the photo store does not answer"]
+    assert seen["retry"] is True
+    assert seen["route"] == 10
+    assert seen["history"] >= 2
+    assert seen["button"] == "Stop"
+    assert (seen["size"], seen["missing"]) == ([1120, 700], [])
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert (seen["rotated"], seen["gone"], seen["text"], seen["same"], seen["goes_on"]) == (True, True, "par", True, True)
+    assert (seen["photos"], seen["downloads"]) == (3, 1), "nothing was loaded again for the new window"
+    assert seen["jobs"] is True
+    assert seconds < 10
+    check_file(file)
+
+
+@pytest.mark.parametrize("kit", ["PySide6", "PyQt6"])
+def test_the_same_view_models_under_qt(toolkits: Toolkits, kit: str, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "desk.sqlite"
+    seen, seconds = drive(toolkits, kit, file)
+    print(f"from the close button to the end of the process: {seconds:.2f} s")
+
+    assert (seen["typed"], seen["rows"]) == ("par", 34)
+    assert seen["back"].endswith(LEFT)
+    assert seen["title"] == ""
+    assert (seen["photo"], seen["route"], seen["button"]) == ("the photo store does not answer", 5, "Stop")
+    assert (seen["rotated"], seen["text"]) == (True, "par")
+    assert (seen["photos"], seen["downloads"]) == (2, 1)
+    assert seconds < 10
+    check_file(file)
