@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     view.add_argument("--asyncio", action="store_true", help="lines of text on asyncio's loop")
     view.add_argument("--qt", nargs="?", const="PySide6", choices=("PySide6", "PyQt6"), help="a window of Qt")
     parser.add_argument("--seed", default="1", help="another seed, other parcels and moods of the server")
-    parser.add_argument("--slowest", type=float, default=1.5, metavar="SECONDS", help="an answer takes at most (%(default)s)")
+    parser.add_argument("--slowest", type=float, default=1.5, metavar="SECONDS", help="longest time for an answer")
     parser.add_argument("--data", metavar="FILE", help="keep the desk's SQLite file there, and find it again")
     return parser
 

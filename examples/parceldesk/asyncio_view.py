@@ -1,4 +1,4 @@
-"""The desk under asyncio: the lines of text_view.py, with asyncio's loop as the main looper. `asyncio.run(run(...))`."""
+"""The desk under asyncio: the lines of text_view.py, with asyncio's loop as the main looper."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from .model import Entry, Parcel, Stop
 
 PIECE = 256 * 1024  # bytes of the archive that are sent at once
 
-_FIRST = "Ada Amir Anna Barbara Carla Daniel Edsger Elif Emil Frances Grace Hanna Ines Jakob Katherine Lena Mats Nora Omar Pia"
-_LAST = "Adler Berg Costa Dahl Engel Fischer Garcia Hansen Ivanova Jansen Keller Lindqvist Moreau Novak Okafor Peeters Rossi"
-_CITIES = "Antwerp Basel Bergen Bologna Bremen Bruges Cologne Ghent Graz Hamburg Krakow Lille Malmo Nantes Paris Porto Riga Turin"
+_FIRST = "Ada Anna Barbara Carla Daniel Edsger Elif Emil Frances Grace Ines Jakob Katherine Lena Mats Nora".split()
+_LAST = "Adler Berg Costa Dahl Engel Fischer Garcia Hansen Ivanova Jansen Keller Moreau Novak Okafor Rossi".split()
+_CITIES = "Antwerp Basel Bergen Bologna Bruges Cologne Ghent Graz Hamburg Krakow Lille Nantes Paris Porto Riga".split()
 _HUBS = "Rotterdam Leipzig Liege Metz Milan Poznan".split()
-_STATUS = ("announced", "in transit", "in transit", "at the depot", "out for delivery", "delivered")
+_REACHED = {"announced": 0, "in transit": 2, "at the depot": 4, "out for delivery": 4, "delivered": 5}  # of five stops
 _TODAY = datetime(2026, 11, 20, 17, 30)
 
 
@@ -43,7 +43,7 @@ class Depot:
         parcel, random = self.parcels[number], self._random(number)
         places = [f"{random.choice(_HUBS)}, sender", *(f"{hub} hub" for hub in random.sample(_HUBS, 2))]
         places += [f"{parcel.city} depot", f"{parcel.city}, {random.choice(('Mill Lane', 'Quay', 'High Street'))}"]
-        reached = {"announced": 0, "in transit": 2, "at the depot": 4, "out for delivery": 4, "delivered": 5}[parcel.status]
+        reached = _REACHED[parcel.status]
         time = _TODAY - timedelta(hours=11 * reached + random.random() * 5)
         stops = []
         for index, place in enumerate(places):
@@ -57,7 +57,7 @@ class Depot:
         for stop in reversed(self.route(number)):
             if stop.reached:
                 done = random.choice(("Scanned by", "Loaded by", "Sorted by"))
-                entries.append(Entry(stop.time, f"{done} {random.choice(_FIRST.split())} in {stop.place}"))
+                entries.append(Entry(stop.time, f"{done} {random.choice(_FIRST)} in {stop.place}"))
         return entries
 
     def photo(self, number: str, width: int = 234, height: int = 156) -> bytes:
@@ -106,8 +106,8 @@ class Depot:
     def _parcel(self, index: int) -> Parcel:
         random = self._random(index)
         number = f"PD {4100 + index // 20} {random.randrange(1000, 9999)} {index % 20:02}"
-        recipient = f"{random.choice(_FIRST.split())} {random.choice(_LAST.split())}"
-        return Parcel(number, recipient, random.choice(_CITIES.split()), random.choice(_STATUS))
+        recipient = f"{random.choice(_FIRST)} {random.choice(_LAST)}"
+        return Parcel(number, recipient, random.choice(_CITIES), random.choice(tuple(_REACHED)))
 
     def _random(self, what: object) -> Random:
         return Random(f"{self._seed} {what}")

@@ -24,7 +24,7 @@ def fnv1a(seed: int, size: int) -> int:
 
 
 class PoolHasher:
-    """Hashes on `Dispatchers.Default`, that is in threads, or in processes. The pool is made when it is first needed."""
+    """Hashes on `Dispatchers.Default`, in threads, or in processes, which are started when they are first needed."""
 
     def __init__(self, size: int = PART) -> None:
         self._size = size

@@ -19,6 +19,8 @@ from .view_models import (
     SearchViewModel,
 )
 
+LONGEST_END = 0.9  # seconds that the download has, when the window is closed, to write down how far it is
+
 
 def run(factory: ViewModelProviderFactory, binding: str) -> int:
     """Show the desk until its window is closed.
@@ -94,7 +96,8 @@ class QtWindow:
         self.archive_text = widgets.QLabel()
         self.archive_button = self._button("Download", self.archive.toggle)
         page.addLayout(self._row(self.bar, self.archive_text, self.archive_button))
-        hashes = [self._button(f"Hash in {where}", partial(self.hashing.run, where)) for where in ("threads", "processes")]
+        places = ("threads", "processes")
+        hashes = [self._button(f"Hash in {where}", partial(self.hashing.run, where)) for where in places]
         self.hashed, self.frames, self.log = widgets.QLabel(), widgets.QLabel(), widgets.QLabel()
         page.addLayout(self._row(self.hashed, *hashes, self.frames))
         page.addWidget(self.log)
@@ -183,6 +186,6 @@ def _closing(desk: QtDesk) -> Any:
     class Top(desk.widgets.QWidget):  # type: ignore[name-defined, misc]
         def closeEvent(self, event: Any) -> None:  # noqa: N802
             event.accept()
-            desk.host.end()
+            desk.host.end(LONGEST_END)
 
     return Top

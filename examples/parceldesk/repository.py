@@ -80,7 +80,8 @@ class DeskRepository:
         saved = progress.received
         try:
             with self._open("/archive", progress.received) as answer:
-                progress = Progress(progress.received, progress.received + int(answer.headers["Content-Length"]), "running")
+                total = progress.received + int(answer.headers["Content-Length"])
+                progress = Progress(progress.received, total, "running")
                 while piece := answer.read(PIECE):
                     checksum = zlib.crc32(piece, checksum)
                     progress = progress._replace(received=progress.received + len(piece))

@@ -20,7 +20,7 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from .depot import PIECE, Depot
@@ -52,7 +52,7 @@ class ParcelServer:
         self._lock = threading.Lock()  # guards `asked` and `hung_up`
         self._http = _Http(self)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="parcel server", daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="server", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class ParcelServer:
         self._http.server_close()
         self._thread.join()
 
-    def __enter__(self) -> ParcelServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *unused: object) -> None:

@@ -112,7 +112,8 @@ class TextView:
         self._write(f"{results.text or 'all'}: {results.note}")
         for index, parcel in enumerate(results.parcels[:10], 1):
             city, status = f"{parcel.city:10}", parcel.status
-            self._write(f"{index:3}  {parcel.number}  {parcel.recipient:20}{f'  {city}  {status}' if self.wide else ''}")
+            more = f"  {city}  {status}" if self.wide else ""
+            self._write(f"{index:3}  {parcel.number}  {parcel.recipient:20}{more}")
 
     def _show_part(self, part: tuple[str, Pane[Any]]) -> None:
         name, pane = part

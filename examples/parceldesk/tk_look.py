@@ -1,4 +1,4 @@
-"""How the desk looks under Tk: two looks, each a size, an arrangement and a palette, as styles of ttk's theme "clam"."""
+"""How the desk looks under Tk: two looks, each a size, an arrangement and a palette for ttk's theme "clam"."""
 
 from __future__ import annotations
 
@@ -46,15 +46,16 @@ def dress(widget: Misc, look: Look) -> None:
     style.theme_use("clam")
     style.configure(
         ".", background=look.page, foreground=look.ink, font=PLAIN, bordercolor=look.line, lightcolor=look.card,
-        darkcolor=look.line, troughcolor=look.page, fieldbackground=look.card, insertcolor=look.ink, focuscolor=look.accent,
-        selectbackground=look.chosen, selectforeground=look.ink,
+        darkcolor=look.line, troughcolor=look.page, fieldbackground=look.card, insertcolor=look.ink,
+        focuscolor=look.accent, selectbackground=look.chosen, selectforeground=look.ink,
     )  # fmt: skip
     style.configure("Bar.TFrame", background=look.bar)
     style.configure("Bar.TLabel", background=look.bar, foreground="#ffffff", font=TITLE)
     style.configure("Card.TFrame", background=look.card, bordercolor=look.line, relief="solid", borderwidth=1)
     style.configure("Inside.TFrame", background=look.card)
     for name, ink, font in (
-        ("Card", look.ink, PLAIN), ("Strong", look.ink, STRONG), ("Title", look.ink, TITLE), ("Faint", look.faint, SMALL),
+        ("Card", look.ink, PLAIN), ("Strong", look.ink, STRONG), ("Title", look.ink, TITLE),
+        ("Faint", look.faint, SMALL),
         ("Off", look.faint, PLAIN),
         ("Bad", look.bad, PLAIN), ("Good", look.good, PLAIN), ("Accent", look.accent, STRONG),
     ):  # fmt: skip
@@ -74,13 +75,15 @@ def dress(widget: Misc, look: Look) -> None:
     style.configure("Treeview", background=look.card, fieldbackground=look.card, foreground=look.ink, rowheight=27,
                     bordercolor=look.line, lightcolor=look.card, darkcolor=look.card)  # fmt: skip
     style.map("Treeview", background=[("selected", look.chosen)], foreground=[("selected", look.ink)])
-    style.configure("Treeview.Heading", background=look.page, foreground=look.faint, font=SMALL, relief="flat", padding=5)
+    style.configure("Treeview.Heading", background=look.page, foreground=look.faint, font=SMALL, relief="flat",
+                    padding=5)  # fmt: skip
     style.map("Treeview.Heading", background=[("active", look.page)])
     style.configure("TNotebook", background=look.page, bordercolor=look.page, lightcolor=look.page, darkcolor=look.page)
-    style.configure("TNotebook.Tab", background=look.page, foreground=look.faint, padding=(16, 7), bordercolor=look.line)
+    style.configure("TNotebook.Tab", background=look.page, foreground=look.faint, padding=(16, 7),
+                    bordercolor=look.line)  # fmt: skip
     style.map("TNotebook.Tab", background=[("selected", look.card)], foreground=[("selected", look.ink)],
               padding=[("selected", (16, 7))], lightcolor=[("", look.page)], bordercolor=[("", look.line)])  # fmt: skip
     style.configure("Horizontal.TProgressbar", background=look.accent, troughcolor=look.line, bordercolor=look.line,
                     lightcolor=look.accent, darkcolor=look.accent, thickness=12)  # fmt: skip
-    style.configure("TScrollbar", background=look.line, troughcolor=look.page, bordercolor=look.page, arrowcolor=look.faint,
-                    lightcolor=look.line, darkcolor=look.line, gripcount=0)  # fmt: skip
+    style.configure("TScrollbar", background=look.line, troughcolor=look.page, bordercolor=look.page,
+                    arrowcolor=look.faint, lightcolor=look.line, darkcolor=look.line, gripcount=0)  # fmt: skip

@@ -8,10 +8,9 @@ before it ends, here, instead of leaving that to the collector on some thread.
 from __future__ import annotations
 
 import gc
-import tkinter
 from collections.abc import Callable
 from functools import partial
-from tkinter import ttk
+from tkinter import Label, PhotoImage, StringVar, Text, Tk, Toplevel, ttk
 from typing import Any
 
 from vmscope import Dispatchers, ViewModelProvider, ViewModelProviderFactory, delay, with_context
@@ -32,11 +31,12 @@ from .view_models import (
 
 COLUMNS = (("number", "Number", 132), ("recipient", "Recipient", 138), ("city", "City", 72), ("status", "Status", 118))
 JOBS_EVERY = 0.5  # seconds
+LONGEST_END = 0.9  # seconds that the download has, when the window is closed, to write down how far it is
 
 
 def run(factory: ViewModelProviderFactory) -> None:
     """Show the desk until its window is closed."""
-    root = tkinter.Tk(className="Parceldesk")
+    root = Tk(className="Parceldesk")
     root.withdraw()  # it only holds the application: the window that is seen comes and goes
     desk = TkDesk(root, factory)
     try:
@@ -54,10 +54,10 @@ class TkDesk:
         factory: Makes the view models.
     """
 
-    def __init__(self, root: tkinter.Tk, factory: ViewModelProviderFactory) -> None:
+    def __init__(self, root: Tk, factory: ViewModelProviderFactory) -> None:
         self.host = tk.install(root)
         self.models = ViewModelProvider(self.host, factory)
-        self.text = tkinter.StringVar(root)  # outlives the windows, as the text in it does
+        self.text = StringVar(root)  # outlives the windows, as the text in it does
         self.window = DeskWindow(self, DAY)
 
     def rotate(self) -> None:
@@ -72,7 +72,7 @@ class DeskWindow:
 
     def __init__(self, desk: TkDesk, look: Look, tab: int = 0, at: str = "40+40") -> None:
         self.look = look
-        self.top = tkinter.Toplevel(desk.host.root, background=look.page)
+        self.top = Toplevel(desk.host.root, background=look.page)
         self.owner = desk.host.bind(self.top, desk.host.view_model_store)
         self._host = desk.host
         self.search = desk.models[SearchViewModel]
@@ -83,7 +83,7 @@ class DeskWindow:
         dress(self.top, look)
         self.top.title("Parcel Desk")
         self.top.geometry(f"{look.size}+{at}")
-        self.top.protocol("WM_DELETE_WINDOW", desk.host.end)
+        self.top.protocol("WM_DELETE_WINDOW", lambda: desk.host.end(LONGEST_END))
         self.top.bind("<F12>", lambda event: self.show_jobs())
 
         self._build_bar(desk)
@@ -92,7 +92,7 @@ class DeskWindow:
         self.book.pack(fill="both", expand=True, padx=14, pady=(10, 0))
         self._build_parcels(desk)
         self._build_processor()
-        self.book.select(tab)
+        self.book.select(tab)  # type: ignore[no-untyped-call]
         self.book.bind("<<NotebookTabChanged>>", lambda event: self._follow_frames())
         self._follow_frames()
 
@@ -106,7 +106,7 @@ class DeskWindow:
 
     @property
     def tab(self) -> int:
-        return int(self.book.index("current"))
+        return int(self.book.index("current"))  # type: ignore[no-untyped-call]
 
     # ---- the widgets
 
@@ -284,7 +284,7 @@ class Part:
         self.frame = ttk.Frame(parent, style="Inside.TFrame")
         ttk.Label(self.frame, text=title, style="Accent.TLabel").pack(anchor="w", pady=(0, 6))
         self.body: ttk.Frame | None = None
-        self.picture: tkinter.PhotoImage | None = None
+        self.picture: PhotoImage | None = None
         self.retry: ttk.Button | None = None
         self._fill = fill
         self._load_again = retry
@@ -311,8 +311,8 @@ class Part:
             ttk.Label(row, text=right, style="Faint.TLabel").pack(side="right")
 
     def show_picture(self, data: bytes) -> None:
-        self.picture = tkinter.PhotoImage(master=self.frame, data=data, format="PPM")
-        tkinter.Label(self.body, image=self.picture, borderwidth=0).pack(anchor="w")
+        self.picture = PhotoImage(master=self.frame, data=data, format="PPM")
+        Label(self.body, image=self.picture, borderwidth=0).pack(anchor="w")
 
     def _show(self, pane: Pane[Any]) -> None:
         self._let_go()
@@ -352,13 +352,14 @@ def _show_history(part: Part, entries: tuple[Entry, ...]) -> None:
 class JobsWindow:
     """What runs now, and where it waits, for as long as the window is open."""
 
-    def __init__(self, host: tk.TkHost, parent: tkinter.Toplevel, look: Look) -> None:
-        self.top = tkinter.Toplevel(parent, background=look.card)
+    def __init__(self, host: tk.TkHost, parent: Toplevel, look: Look) -> None:
+        self.top = Toplevel(parent, background=look.card)
         self.top.title("Jobs")
         self.top.geometry("900x420")
-        self.text = tkinter.Text(
-            self.top, font=FIXED, background=look.card, foreground=look.ink, borderwidth=0, padx=14, pady=12, wrap="none"
-        )
+        self.text = Text(
+            self.top, font=FIXED, background=look.card, foreground=look.ink, borderwidth=0, padx=14, pady=12,
+            wrap="none",
+        )  # fmt: skip
         self.text.pack(fill="both", expand=True)
         host.bind(self.top).scope.launch(self._follow, name="jobs window")
 

@@ -1,4 +1,4 @@
-"""The view models: all that the desk knows and does. One file for every view; it knows no toolkit, no thread, no socket.
+"""The view models: all that the desk knows and does. One file for every view; it knows no toolkit and no thread.
 
     SearchViewModel       type, and the last query's answer is what is shown
     DeskViewModel         which parcel is open, and the log

@@ -32,7 +32,7 @@ class Picture(NamedTuple):
         else:
             lines, kind, palette = self.rows, 2, []
         head = struct.pack(">IIBBBBB", self.width, self.height, 8, kind, 0, 0, 0)
-        body = zlib.compress(b"".join(b"\0" + line for line in lines), 9)
+        body = zlib.compress(b"".join(b"\0" + line for line in lines))
         chunks = [(b"IHDR", head), *palette, (b"IDAT", body), (b"IEND", b"")]
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(map(_chunk, chunks)))
 

@@ -1,4 +1,4 @@
-"""The program of examples/parceldesk under real toolkits: driven as by its user, and closed in the middle of its work."""
+"""The program of examples/parceldesk under real toolkits: used, and closed in the middle of its work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from examples.parceldesk.depot import Depot
 
 from .conftest import Toolkits
-from .drive_parceldesk import EARLIER, SEED
+from .drive_parceldesk import EARLIER, FOUND, SEED
 
 LEFT = "cancelled 3 jobs, 0 callbacks delivered"
 
@@ -36,8 +36,8 @@ def drive(toolkits: Toolkits, kit: str, file: pathlib.Path, *picture: str) -> tu
     rest += program.communicate(timeout=30)[0].decode(errors="replace").splitlines(keepends=True)
     seconds = time.monotonic() - begin
     noise = [line for line in rest if "propagateSizeHints" not in line]  # of Qt's offscreen platform
-    assert noise == []
-    assert program.returncode == 0
+    if program.returncode or noise:
+        pytest.fail(f"exit code {program.returncode}, after {seen}: {''.join(noise)}")
     return seen, seconds
 
 
@@ -46,7 +46,7 @@ def check_file(file: pathlib.Path) -> None:
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         received, state, checksum = database.execute("SELECT received, state, checksum FROM archive").fetchone()
-        assert database.execute("SELECT count(*) FROM parcels").fetchone()[0] >= 34
+        assert database.execute("SELECT count(*) FROM parcels").fetchone()[0] >= len(FOUND)
     assert state == "stopped"
     assert EARLIER < received < 2_000_000_000
     # the checksum of what came since, begun where the earlier run ended, is that of the archive from its beginning
@@ -59,18 +59,18 @@ def test_the_window_under_tk(toolkits: Toolkits, screen_folder: pathlib.Path, tm
     seen, seconds = drive(toolkits, "tk", file, str(screen_folder), str(picture))
     print(f"from the close button to the end of the process: {seconds:.2f} s")
 
-    assert (seen["typed"], seen["rows"], seen["cities"]) == ("par", 34, ["Paris"])
+    assert (seen["typed"], seen["rows"], seen["cities"]) == ("par", len(FOUND), ["Paris"])
     assert seen["asked"] == ["/parcels?q=", "/parcels?q=par"]
     assert seen["back"].endswith(LEFT)
     assert (seen["detail"], seen["hung_up"]) == (None, 3)
     assert seen["photo"] == ["Could not be loaded:", "the photo store does not answer"]
-    assert seen["retry"] is True
     assert seen["route"] == 10
     assert seen["history"] >= 2
     assert seen["button"] == "Stop"
     assert (seen["size"], seen["missing"]) == ([1120, 700], [])
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    assert (seen["rotated"], seen["gone"], seen["text"], seen["same"], seen["goes_on"]) == (True, True, "par", True, True)
+    assert (seen["rotated"], seen["gone"], seen["text"], seen["same"]) == (True, True, "par", True)
+    assert seen["goes_on"] is True
     assert (seen["photos"], seen["downloads"]) == (3, 1), "nothing was loaded again for the new window"
     assert seen["jobs"] is True
     assert seconds < 10
@@ -83,11 +83,11 @@ def test_the_same_view_models_under_qt(toolkits: Toolkits, kit: str, tmp_path: p
     seen, seconds = drive(toolkits, kit, file)
     print(f"from the close button to the end of the process: {seconds:.2f} s")
 
-    assert (seen["typed"], seen["rows"]) == ("par", 34)
+    assert (seen["typed"], seen["rows"]) == ("par", len(FOUND))
     assert seen["back"].endswith(LEFT)
     assert seen["title"] == ""
     assert (seen["photo"], seen["route"], seen["button"]) == ("the photo store does not answer", 5, "Stop")
     assert (seen["rotated"], seen["text"]) == (True, "par")
-    assert (seen["photos"], seen["downloads"]) == (2, 1)
+    assert (seen["photos"], seen["downloads"]) == (3, 1)
     assert seconds < 10
     check_file(file)
