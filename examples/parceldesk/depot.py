@@ -41,8 +41,9 @@ class Depot:
 
     def route(self, number: str) -> list[Stop]:
         parcel, random = self.parcels[number], self._random(number)
-        places = [f"{random.choice(_HUBS)}, sender", *(f"{hub} hub" for hub in random.sample(_HUBS, 2))]
-        places += [f"{parcel.city} depot", f"{parcel.city}, {random.choice(('Mill Lane', 'Quay', 'High Street'))}"]
+        start, *hubs = random.sample(_HUBS, 3)
+        door = f"{random.choice(('Mill Lane', 'Harbour Quay', 'High Street'))} {random.randrange(1, 40)}"
+        places = [start, *(f"{hub} hub" for hub in hubs), f"{parcel.city} depot", door]
         reached = _REACHED[parcel.status]
         time = _TODAY - timedelta(hours=11 * reached + random.random() * 5)
         stops = []

@@ -29,7 +29,8 @@ from .screen import read_screen
 SEED = "1"
 PATIENCE = 20.0  # seconds for one wait
 EARLIER = 41_943_040  # bytes of the archive that an earlier run is to have fetched
-FOUND = Depot(SEED).find("par")
+DEPOT = Depot(SEED)
+FOUND = DEPOT.find("par")
 FIRST, COUNTED = FOUND[0].number, f"{len(FOUND)} parcels"
 servers: list[ParcelServer] = []
 
@@ -61,10 +62,11 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def chosen_rows() -> Iterator[int]:
-    """The rows in the list of "par" whose photo fails, and then does not."""
+    """The rows in the list whose photo fails, and then does not; of parcels with a history to be looked at."""
     for row, parcel in enumerate(FOUND):
         address = f"/parcels/{quote(parcel.number)}/photo"
-        if row and mood(SEED, address, 1)[1] and not mood(SEED, address, 2)[1]:
+        fails, fails_again = (mood(SEED, address, number)[1] for number in (1, 2))
+        if row and len(DEPOT.history(parcel.number)) > 3 and fails and not fails_again:
             yield row
 
 
@@ -198,7 +200,7 @@ async def drive_qt(desk: Any) -> None:
 def main() -> int:
     kit, file, *picture = sys.argv[1:]
     if not pathlib.Path(file).exists():
-        Store(file).save_archive(Progress(EARLIER, 2_000_000_000, "stopped"), Depot(SEED).archive_checksum(EARLIER))
+        Store(file).save_archive(Progress(EARLIER, 2_000_000_000, "stopped"), DEPOT.archive_checksum(EARLIER))
     program.ParcelServer = Server  # type: ignore[misc]
     if kit == "tk":
         from examples.parceldesk import tk_view as view
