@@ -25,7 +25,6 @@ from .model import Entry, Found, Parcel, Progress, ServiceError, Stop
 from .store import Store
 
 SAVE_EVERY = 16 * PIECE  # bytes of the archive
-PATIENCE = 10.0  # seconds without a byte
 
 
 class DeskRepository:
@@ -34,10 +33,12 @@ class DeskRepository:
     Args:
         url: Of the server.
         store: Remembers.
+        patience: Seconds without a byte, after which the server is given up.
     """
 
-    def __init__(self, url: str, store: Store) -> None:
+    def __init__(self, url: str, store: Store, patience: float = 10.0) -> None:
         self._url = url
+        self._patience = patience
         self._store = store
 
     async def search(self, text: str) -> Found:
@@ -111,7 +112,7 @@ class DeskRepository:
         opener = build_opener(ProxyHandler({}), line)  # a server on this machine is asked without a proxy
         watch = current_job().invoke_on_completion(line.hang_up, on_cancelling=True)
         try:
-            with opener.open(request, timeout=PATIENCE) as answer:
+            with opener.open(request, timeout=self._patience) as answer:
                 yield answer
         except HTTPError as refusal:
             with refusal:
