@@ -17,6 +17,8 @@ from .server import ParcelServer
 from .store import Store
 from .view_models import view_models
 
+TOOLKITS = ("tkinter", "_tkinter", "PySide6", "PyQt6")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; its exit code. Each view is imported only if it is the one that is asked for."""
@@ -33,6 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
             return _show(asked, factory)
         except KeyboardInterrupt:  # by now all is cancelled, and has cleaned up
             return 130
+        except ImportError as missing:
+            if missing.name is None or missing.name.partition(".")[0] not in TOOLKITS:
+                raise
+            print(f"Its window needs what is not there: {missing}. Without a window: --headless", file=sys.stderr)
+            return 2
 
 
 def _show(asked: argparse.Namespace, factory: ViewModelProviderFactory) -> int:

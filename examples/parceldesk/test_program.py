@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import pytest
 
+from examples.parceldesk.__main__ import main
 from examples.parceldesk.depot import PIECE, Depot
 from examples.parceldesk.hashing import CHUNK, PoolHasher, fnv1a
 from examples.parceldesk.model import Progress, ServiceError
@@ -148,6 +149,17 @@ def test_a_part_has_the_same_hash_wherever_it_is_computed():
 
 
 # ---- the program, without a display
+
+
+@pytest.mark.parametrize(("view", "toolkit"), [([], "tkinter"), (["--qt"], "PySide6"), (["--qt", "PyQt6"], "PyQt6")])
+def test_a_toolkit_that_is_not_there_is_told_of(view, toolkit, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, toolkit, None)
+    monkeypatch.delitem(sys.modules, "examples.parceldesk.tk_view", raising=False)
+
+    assert main(view) == 2
+    told = capsys.readouterr().err
+    assert toolkit in told
+    assert told.endswith("Without a window: --headless\n")
 
 
 class Talk:

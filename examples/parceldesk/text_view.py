@@ -190,8 +190,8 @@ async def converse(
 async def typed_lines(collector: FlowCollector[str]) -> None:
     """What is typed, line by line, until Ctrl-D."""
     rest = b""
-    # Abandoned at the end, for nothing wakes a thread that waits for a key. It waits in os.read() and not in sys.stdin,
-    # whose lock it would still hold when the interpreter wants to close it.
+    # Abandoned at the end, for nothing wakes a thread that waits for a key. In os.read() it holds no lock of sys.stdin,
+    # which is closed while it waits.
     while block := await run_blocking_io(os.read, 0, 4096, abandon_on_cancel=True):
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import partial
-from tkinter import Label, PhotoImage, StringVar, Text, Tk, Toplevel, ttk
+from tkinter import Label, PhotoImage, StringVar, TclError, Text, Tk, Toplevel, ttk
 from typing import Any
 
 from vmscope import Dispatchers, ViewModelProvider, ViewModelProviderFactory, delay, with_context
@@ -36,7 +36,10 @@ LONGEST_END = 0.9  # seconds that the download has, when the window is closed, t
 
 def run(factory: ViewModelProviderFactory) -> None:
     """Show the desk until its window is closed."""
-    root = Tk(className="Parceldesk")
+    try:
+        root = Tk(className="Parceldesk")
+    except TclError as failure:
+        raise SystemExit(f"Tk can open no window here: {failure}. Without one: --headless") from None
     root.withdraw()  # it only holds the application: the window that is seen comes and goes
     desk = TkDesk(root, factory)
     try:
