@@ -28,6 +28,7 @@ class Store:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._has_tables = False  # several threads may find it so at once: the schema may be carried out again
 
     def remember(self, parcels: Iterable[Parcel]) -> None:
         with self._transaction() as database:
@@ -60,7 +61,9 @@ class Store:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(self._path)) as database, database:
-                database.executescript(_SCHEMA)
+                if not self._has_tables:
+                    database.executescript(_SCHEMA)
+                    self._has_tables = True
                 yield database
         except sqlite3.Error as failure:
             raise ServiceError(f"the desk's own file {self._path} cannot be used ({failure})") from failure

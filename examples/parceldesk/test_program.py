@@ -143,9 +143,12 @@ def test_a_file_that_is_none_is_told_of(server, tmp_path):
 
 def test_a_part_has_the_same_hash_wherever_it_is_computed():
     hasher = PoolHasher(size=CHUNK + 5)
+    expected = fnv1a(3, CHUNK + 5)
 
-    assert run_blocking(hasher.hash_part, "threads", 3) == fnv1a(3, CHUNK + 5)
-    hasher.close()
+    with closing(hasher):
+        assert run_blocking(hasher.hash_part, "threads", 3) == expected
+        assert run_blocking(hasher.hash_part, "processes", 3) == expected
+    assert fnv1a(ord("a"), 1) == 0xAF63DC4C8601EC8C, "as everywhere else, for the text 'a'"
 
 
 # ---- the program, without a display

@@ -161,7 +161,7 @@ def take_picture(window: Any, folder: str, picture: str) -> None:
     place = top.winfo_rootx(), top.winfo_rooty(), top.winfo_width(), top.winfo_height()
     seen = read_screen(pathlib.Path(folder), *place)
     seen.save(pathlib.Path(picture))
-    wanted = (look.bar, look.accent, look.card, look.chosen, look.bad, look.good)
+    wanted = (look.bar, look.accent, look.card, look.chosen)  # areas: letters have all shades between two colours
     tell(size=[seen.width, seen.height], missing=sorted(set(wanted) - seen.colours()))
 
 
