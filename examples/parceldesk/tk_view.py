@@ -183,7 +183,7 @@ class DeskWindow:
         self.book.add(page, text="Processor")
         ttk.Label(page, text="A hash in pure Python, which holds the GIL", style="Title.TLabel").pack(anchor="w")
         told = "Threads take the interpreter away from the window, again and again. Processes have one of their own."
-        ttk.Label(page, style="Faint.TLabel", text=told).pack(anchor="w", pady=(4, 20))
+        ttk.Label(page, style="Faint.TLabel", text=told, wraplength=620).pack(anchor="w", pady=(4, 20))
         line = ttk.Frame(page, style="Inside.TFrame")
         line.pack(anchor="w")
         self.hash_in: dict[str, ttk.Button] = {}
