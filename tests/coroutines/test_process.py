@@ -113,6 +113,94 @@ def test_work_that_runs_at_exit_may_finish() -> None:
     assert (code, out, err) == (0, "saved\n", "")
 
 
+# Of the two waits at the end one is of an hour in each of these: a process that ends has not made it.
+
+
+def test_a_call_that_was_abandoned_and_hangs_gets_the_short_grace_of_what_is_cancelled() -> None:
+    """I8, X17"""
+    code, out, err = run("""
+        from vmscope.coroutines import _pool
+        _pool.EXIT_GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.01
+        started = threading.Event()
+        def stuck():
+            started.set()
+            threading.Event().wait()
+        async def body():
+            call = launch(lambda: run_blocking_io(stuck, abandon_on_cancel=True))
+            await run_blocking_io(started.wait)
+            await call.cancel_and_join()
+        run_blocking(body)
+        print("main is over")
+    """)
+
+    assert (code, out, err) == (0, "main is over\n", "")
+
+
+def test_a_cancelled_call_has_a_moment_to_clean_up() -> None:
+    """I8, D18"""
+    code, out, err = run("""
+        from vmscope.coroutines import _pool
+        _pool.CANCELLED_GRACE = 3600.0
+        there = threading.Event()
+        def hears():
+            there.set()
+            while is_active():
+                time.sleep(0.001)
+            time.sleep(0.05)
+            print("saved", flush=True)
+        job = GlobalScope.launch(hears, context=Dispatchers.IO)
+        there.wait()
+        job.cancel()
+    """)
+
+    assert (code, out, err) == (0, "saved\n", "")
+
+
+def test_what_a_cancelled_coroutine_must_not_be_stopped_in_has_the_whole_grace() -> None:
+    """I8, D18: NonCancellable."""
+    code, out, err = run("""
+        from vmscope.coroutines import _pool
+        _pool.EXIT_GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.0
+        there = threading.Event()
+        def saves():
+            there.set()
+            time.sleep(0.05)
+            print("saved", flush=True)
+        async def body():
+            try:
+                await await_cancellation()
+            finally:
+                await with_context(NonCancellable + Dispatchers.IO, saves)
+        GlobalScope.launch(body).cancel()
+        there.wait()
+    """)
+
+    assert (code, out, err) == (0, "saved\n", "")
+
+
+def test_a_program_that_has_waited_for_its_workers_itself_does_not_wait_once_more() -> None:
+    """I8, D18: `Dispatchers.shutdown`; its child process, which has a pool of its own, does."""
+    code, out, err = run("""
+        from vmscope.coroutines import _pool
+        _pool.EXIT_GRACE = _pool.CANCELLED_GRACE = 3600.0
+        started = threading.Event()
+        def stuck():
+            started.set()
+            threading.Event().wait()
+        GlobalScope.launch(stuck, context=Dispatchers.IO)
+        started.wait()
+        print("stuck" in Dispatchers.shutdown(0.01)[0], flush=True)
+        if hasattr(os, "fork"):
+            child = os.fork()
+            if child == 0:
+                GlobalScope.launch(lambda: (time.sleep(0.05), print("saved", flush=True)), context=Dispatchers.IO)
+                sys.exit(7)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+
+    assert (code, out, err) == (0, "True\nsaved\n7\n", "")
+
+
 def test_a_launch_while_the_interpreter_goes_down_neither_hangs_nor_prints() -> None:
     """F12"""
     code, out, err = run("""

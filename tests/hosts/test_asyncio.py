@@ -10,6 +10,7 @@ import pytest
 from vmscope import CancellationException, Dispatchers, IllegalStateError, await_cancellation, delay, with_context
 from vmscope.hosts import asyncio as host_of_asyncio
 
+from .. import processes
 from .conftest import Toolkits
 
 
@@ -214,3 +215,38 @@ def test_there_must_be_a_running_loop_and_it_runs_itself() -> None:
                 host.bind(5)
 
     asyncio.run(program())
+
+
+HUNG = """
+    import asyncio
+    from vmscope.coroutines import _pool
+    from vmscope.hosts import asyncio as host_of_asyncio
+    _pool.EXIT_GRACE = _pool.CANCELLED_GRACE = 3600.0
+    one = Dispatchers.IO.limited_parallelism(1)
+    hangs, goes_on, begins = threading.Event(), threading.Event(), threading.Event()
+    def hang():
+        hangs.set()
+        goes_on.wait()
+    def save():
+        begins.set()
+        time.sleep(0.05)
+        print("saved", flush=True)
+    async def main():
+        host = host_of_asyncio.install()
+        host.scope.launch(lambda: with_context(one, hang))
+        while not hangs.is_set():
+            await asyncio.sleep(0)
+        GlobalScope.launch(save, context=one)
+        print(await host.aclose(0.01), flush=True)
+    asyncio.run(main())
+"""
+
+
+def test_the_process_does_not_wait_once_more_for_a_worker_that_hung_when_the_host_closed() -> None:
+    """U2, I8"""
+    assert processes.run(HUNG) == (0, "False\n", "")
+
+
+def test_what_a_worker_takes_up_that_has_come_back_after_all_is_waited_for() -> None:
+    """U2, I8"""
+    assert processes.run(HUNG + "    goes_on.set()\n    begins.wait()\n") == (0, "False\nsaved\n", "")

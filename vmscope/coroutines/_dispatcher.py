@@ -278,6 +278,7 @@ class LimitedDispatcher(CoroutineDispatcher):
 
     def _work(self) -> None:
         queue = self._queue
+        seat = here.loop
         done = 0
         while True:
             try:
@@ -290,10 +291,12 @@ class LimitedDispatcher(CoroutineDispatcher):
                         return
                     self._running += 1
                 continue
+            seat.task = task
             try:
                 task.run()
             except BaseException as failure:  # noqa: BLE001  (a task of a user's own: its failure must not cost a place)
                 report_globally(EmptyCoroutineContext, failure)
+            seat.task = None
             del task
             done += 1
             if done >= self.FAIRNESS and queue:

@@ -54,7 +54,7 @@ class Dispatchers:
             For each thread that still runs then, its name and where it stands; empty when all have ended.
 
         What is launched there afterwards is cancelled. For the end of a program; the process does it by itself, within
-        two seconds, where it is not called.
+        two seconds, where it is not called. Of these two a coroutine that was cancelled has half a second.
         Kotlin: Dispatchers.shutdown.
         """
         stuck = shut_and_join(timeout)

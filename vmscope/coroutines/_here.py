@@ -26,14 +26,16 @@ class InPlaceLoop:
         active: Something does: further starts and resumptions go into `waiting`.
         waiting: Their FIFO.
         events: The private queue of a run_blocking on this thread, if it is in one.
+        task: What a dispatcher of ours has this thread run now: the end of the process asks whether to wait for it.
     """
 
-    __slots__ = ("active", "events", "waiting")
+    __slots__ = ("active", "events", "task", "waiting")
 
     def __init__(self) -> None:
         self.active = False
         self.waiting: Any = deque()
         self.events: MessageQueue | None = None
+        self.task: Any = None
 
 
 class _Here(ThreadLocal):

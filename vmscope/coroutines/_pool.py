@@ -7,6 +7,8 @@ Invariants
     I1  a task that was put is run, by a thread of the pool, or by the caller where the system gives no thread.
     I2  `_queued` tasks wait for `_waiting` threads (those about to start count as waiting). A thread that has taken a
         task takes itself and the task off both counts together: however late it does, no task is left without a thread.
+    I3  the end of the process waits for no task that somebody has waited for before, in vain: a window that has closed
+        over a hung worker, `Dispatchers.shutdown`.
 Locks
     `_lock` of a crew guards its `_queued`, `_waiting`, `_count`, `_threads`, `_shut`. A leaf; reentrant, because a
     finalizer may put a task.
@@ -17,23 +19,31 @@ from __future__ import annotations
 
 import atexit
 import os
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from .._errors import RejectedExecutionError
-from .._primitives import Empty, RLock, SimpleQueue, Thread, after_fork, current_thread, get_ident, start_thread
+from .._primitives import Empty, RLock, SimpleQueue, Thread, after_fork, current_thread, start_thread
 from ._context import CoroutineContext, EmptyCoroutineContext
 from ._dispatcher import CoroutineDispatcher, LimitedDispatcher, Runnable
 from ._exceptions import report_globally
+from ._here import here
 from ._timer import run_in_place_by, start_no_more
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from ._here import InPlaceLoop
 
 #: Seconds that a thread without work stays.
 KEEP_ALIVE = 30.0
 #: Seconds that the end of the process waits for tasks that are being run.
 EXIT_GRACE = 2.0
+#: The same for coroutines that have been cancelled: time to clean up, but not for a call that hangs.
+CANCELLED_GRACE = 0.5
 
 
 class _Crew:
@@ -43,8 +53,8 @@ class _Crew:
     """
 
     __slots__ = (
-        "_count", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks", "_threads",
-        "_waiting",
+        "_count", "_given_up", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks",
+        "_threads", "_waiting",
     )  # fmt: skip
 
     def __init__(self, name: str, most: int | None, keep_alive: float | None) -> None:
@@ -53,7 +63,8 @@ class _Crew:
         self._keep_alive = keep_alive
         self._lock = RLock()
         self._tasks: SimpleQueue[Runnable | None] = SimpleQueue()
-        self._threads: dict[int, Thread] = {}
+        self._threads: dict[Thread, InPlaceLoop] = {}
+        self._given_up: list[ref[Any]] = []
         self._made = 0
         self._count = 0
         self._queued = 0
@@ -108,15 +119,17 @@ class _Crew:
                 _run(task)
 
     def _serve(self) -> None:
-        me = get_ident()
+        me, seat = current_thread(), here.loop
         with self._lock:
-            self._threads[me] = current_thread()
+            self._threads[me] = seat
         try:
             while True:
                 task = self._take()
                 if task is None:
                     return
+                seat.task = task
                 _run(task)
+                seat.task = None
                 del task  # a thread that waits must not keep what it ran alive
                 with self._lock:
                     self._waiting += 1
@@ -152,15 +165,36 @@ class _Crew:
                 self._queued += 1
                 self._tasks.put(None)
 
-    def join(self, seconds: float | None) -> list[Thread]:
-        """Wait for the threads of a pool that was shut; return those that still run."""
-        deadline = None if seconds is None else monotonic() + seconds
+    def join(self, seconds: float | None, is_worth_it: Callable[[Any], bool] = lambda task: True) -> list[Thread]:
+        """Wait for the threads of a pool that was shut; return those that still run.
+
+        Args:
+            seconds: For all of them; None waits as long as it takes.
+            is_worth_it: Asked about what a thread runs, None where that is nothing: whether to wait for its end.
+        """
+        deadline = inf if seconds is None else monotonic() + seconds
+        while True:
+            with self._lock:
+                threads = list(self._threads.items())
+            left = [(thread, seat) for thread, seat in threads if thread.is_alive() and thread is not current_thread()]
+            waited_for = [thread for thread, seat in left if is_worth_it(seat.task)]
+            if not waited_for or monotonic() >= deadline:
+                return [thread for thread, _ in left]
+            for thread in waited_for:
+                thread.join(None if deadline == inf else max(0.0, deadline - monotonic()))
+
+    def give_up_cancelled(self) -> None:
+        """Note what is cancelled and still runs: the end waits for what its thread runs next, and not for this."""
         with self._lock:
-            threads = list(self._threads.values())
-        for thread in threads:
-            if thread is not current_thread():
-                thread.join(None if deadline is None else max(0.0, deadline - monotonic()))
-        return [thread for thread in threads if thread.is_alive() and thread is not current_thread()]
+            running = [seat.task for seat in self._threads.values()]
+        self._given_up = [ref(task) for task in running if _is_cancelled(task)]
+
+    def join_at_exit(self) -> None:
+        """Wait for the threads of a pool that was shut, for each as long as what it runs is worth it."""
+        given_up = [task for known in self._given_up if (task := known()) is not None]
+        began = monotonic()
+        self.join(min(CANCELLED_GRACE, EXIT_GRACE), lambda task: all(task is not lost for lost in given_up))
+        self.join(EXIT_GRACE - (monotonic() - began), lambda task: not _is_cancelled(task))
 
     def __repr__(self) -> str:
         return f"<Pool {self._name!r}, {self._count} threads>"
@@ -206,10 +240,14 @@ class Pool(CoroutineDispatcher):
         """Wait for the threads of a pool that was shut; return those that still run."""
         return self._crew.join(seconds)
 
+    def give_up_cancelled(self) -> None:
+        """Spare what is cancelled and still runs a second wait at the end: the caller has waited for it, in vain."""
+        self._crew.give_up_cancelled()
+
     def is_only_thread(self) -> bool:
         """Whether the calling thread is the one thread that it may have."""
         crew = self._crew
-        return crew._most == 1 and crew._threads.get(get_ident()) is current_thread()
+        return crew._most == 1 and current_thread() in crew._threads
 
     def is_at_rest(self) -> bool:
         """Whether no task is queued and no thread runs one."""
@@ -218,6 +256,12 @@ class Pool(CoroutineDispatcher):
 
     def __repr__(self) -> str:
         return repr(self._crew)
+
+
+def _is_cancelled(task: Any) -> bool:
+    """Whether what a thread runs is a coroutine whose innermost block has been cancelled."""
+    frame = getattr(task, "_frame", None)  # of a coroutine, while its body is not over
+    return frame is not None and bool(frame.is_cancelled)
 
 
 def _run(task: Runnable) -> None:
@@ -265,20 +309,28 @@ IO: LimitedDispatcher = IODispatcher(pool, IO_LIMIT)
 
 
 def shut_and_join(seconds: float | None) -> list[Thread]:
-    """Refuse further work on Default and IO and wait for what runs; return the threads that still run then."""
+    """Refuse further work on Default and IO and wait for what runs; return the threads that still run then.
+
+    The end of the process waits for these no more.
+    """
     pool.shut()
-    return pool.join(seconds)
+    left = pool.join(seconds)
+    atexit.unregister(_exit)
+    return left
 
 
 def _after_fork() -> None:
     for dispatcher in (Default, IO):
         dispatcher.__init__(dispatcher.parent, dispatcher.limit)  # type: ignore[misc]  # locks and counts of threads that are gone
     pool._reset()
+    atexit.unregister(_exit)  # it may be there or not: the parent's pool was shut perhaps, the child's is not
+    atexit.register(_exit)
 
 
 def _exit() -> None:
     start_no_more()
-    shut_and_join(EXIT_GRACE)
+    pool.shut()
+    pool._crew.join_at_exit()
 
 
 after_fork(_after_fork)

@@ -31,6 +31,7 @@ from ..coroutines._coroutine import running_job
 from ..coroutines._here import InPlaceLoop, drain_in_place, here
 from ..coroutines._job import SupervisorJob
 from ..coroutines._main import Main
+from ..coroutines._pool import pool
 from ..coroutines._scope import CoroutineScope
 from ..lifecycle._cleanup import endings_of
 from ..lifecycle._store import ViewModelStore
@@ -281,7 +282,8 @@ class Host:
         ended by then goes on, cancelled, on IO, where it must not touch a widget.
 
         Args:
-            timeout: Seconds. Worker threads that are busy are waited for no longer than that.
+            timeout: Seconds. Worker threads that are busy are waited for no longer than that, nor once more when the
+                process ends.
         Returns:
             True: all had ended in time. False: something is left, and cancelled. A second call does nothing, and
             answers what the first one did.
@@ -337,6 +339,8 @@ class Host:
     def _finish(self, jobs: list[Job]) -> None:
         global _current
         self._is_clean = _all_ended(jobs)
+        if not self._is_clean:
+            pool.give_up_cancelled()  # or the process, which ends now, would wait once more for a worker that hangs
         self._closed = True
         self._queue.set_host(None)
         call_quietly(report_uncaught, self._queue.close)
