@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
@@ -159,6 +160,37 @@ def a_flood_of_posts_lets_redraws_through(kit: Kit) -> None:
     # each pump lets the toolkit have its turn: at 4 ms a pump that is more than 50 redraws in a second
     assert counts["pumps"] <= 4 * counts["redraws"], counts
     assert counts["posts"] > counts["pumps"], counts
+
+
+@scenario()
+def a_toolkit_whose_thread_waits_for_the_interpreter_after_each_pump_still_draws(kit: Kit) -> None:
+    """As beside workers that compute: whatever a timer was set to, it is due when the toolkit looks again."""
+    host = kit.install()
+    host.budget = 0.0
+    counts = {"posts": 0, "redraws": 0}
+    arm = host._call_later
+
+    def arm_and_wait(seconds: float) -> None:
+        arm(seconds)
+        time.sleep(0.002)
+
+    host._call_later = arm_and_wait  # type: ignore[method-assign]
+
+    def flood() -> None:
+        counts["posts"] += 1
+        if counts["posts"] == 40:
+            host.end()
+        host.handler.post(flood)
+
+    def redraw() -> bool:
+        counts["redraws"] += 1
+        return not host.is_closed
+
+    kit.redraws(redraw)
+    flood()
+    kit.run(host)
+
+    assert counts["redraws"] >= 10, counts
 
 
 @scenario()
@@ -367,6 +399,7 @@ def the_end_that_the_user_gives_it_closes_the_host(kit: Kit) -> None:
     host, log = kit.install(), []
 
     async def work() -> None:
+        kit.later(0.0, kit.close_program)
         try:
             await await_cancellation()
         finally:
@@ -374,7 +407,6 @@ def the_end_that_the_user_gives_it_closes_the_host(kit: Kit) -> None:
 
     host.scope.launch(work)
     model = ViewModelProvider(host).get(Model)
-    kit.later(0.005, kit.close_program)
     if kit.ends_unseen:
         kit.run(host)
     else:

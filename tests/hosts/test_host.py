@@ -30,6 +30,7 @@ class Drum(Host):
     def __init__(self) -> None:
         super().__init__()
         self.rung = False
+        self.offered = False
         self.asked: list[float] = []
         self.at_the_end: Callable[[], object] = lambda: None
         self._begin()
@@ -37,11 +38,12 @@ class Drum(Host):
     def _wake(self) -> None:
         self.rung = True
 
-    _offer = _wake
+    def _offer(self) -> None:
+        self.offered = True
 
     def _withdraw(self) -> None:
         self.at_the_end()
-        self.rung = False
+        self.offered = False
 
     def _call_later(self, seconds: float) -> None:
         self.asked.append(seconds)
@@ -70,8 +72,8 @@ def host() -> Any:
         yield made
 
 
-def test_who_rings_just_before_the_pump_takes_its_wake_ups_back_is_not_lost(host: Drum) -> None:
-    """U1: the ring comes after the queue's last look and before `_withdraw`."""
+def test_who_rings_just_before_the_pump_is_over_is_not_lost(host: Drum) -> None:
+    """U1: the ring comes after the queue's last look."""
     log: list[str] = []
 
     def ring() -> None:

@@ -311,3 +311,47 @@ def test_a_child_process_leaves_the_parents_window_alone(toolkits: Toolkits) -> 
     code, printed = toolkits.run("tk", "-c", HEAD + textwrap.dedent(program))
 
     assert (code, printed.splitlines()) == (0, ["child 0", "destroyed in True"])
+
+
+def test_a_program_that_never_lets_tk_be_idle_does_not_stop_the_looper(toolkits: Toolkits) -> None:
+    """U2: what is left of a pump does not wait for the drawing for ever."""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        host.budget = 0.0
+        root.tk.eval("proc busy {} {after 0 busy}; busy")
+        def count(left):
+            print(left)
+            host.handler.post(lambda: count(left - 1) if left else end())
+        def end():
+            root.tk.eval("proc busy {} {}")
+            host.end()
+        count(3)
+        host.run()
+        """,
+    )
+
+    assert printed.split() == ["3", "2", "1", "0"]
+
+
+def test_a_host_that_is_closed_in_the_middle_of_its_work_leaves_nothing_in_tk(toolkits: Toolkits) -> None:
+    """U2: the root lives on, and its loop may be run again, under another host."""
+    printed = run(
+        toolkits,
+        """
+        complaints = []
+        root.tk.createcommand("bgerror", complaints.append)
+        for poll in False, True:
+            host = tk.install(root, poll=poll)
+            host.budget = 0.0
+            for number in range(3):
+                host.handler.post(lambda number=number: print(number))
+            root.after(0, host.close)
+            root.after(100, root.quit)
+            root.mainloop()
+        print(complaints, root.tk.call("after", "info"))
+        """,
+    )
+
+    assert printed.splitlines()[-1] == "[] ", printed

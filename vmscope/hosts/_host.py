@@ -37,7 +37,6 @@ from ..lifecycle._cleanup import endings_of
 from ..lifecycle._store import ViewModelStore
 from ..looper._handler import Handler
 from ..looper._looper import Looper
-from ..looper._queue import _AWAKE
 from ._owner import ViewOwner, job_of
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class Host:
         raise NotImplementedError
 
     def _withdraw(self) -> None:
-        """Take the offer back, and all wake-ups with it: a pump is over."""
+        """Take the offer back: a pump is over. A wake-up that is on its way comes all the same."""
         raise NotImplementedError
 
     def _run_loop(self) -> Any:
@@ -192,10 +191,8 @@ class Host:
         seconds = self._run_as_nobody()
         if self._closing:
             return None
-        # Who rings from now on is heard, and who has rung since the queue's last look is seen here: it takes the
-        # announcement of the sleep back before it rings, and `_withdraw` may have swallowed the ring.
         self._withdraw()
-        return 0.0 if self._queue._asleep == _AWAKE else seconds
+        return seconds
 
     def _run_as_nobody(self) -> float | None:
         if running_job() is None:

@@ -1,7 +1,9 @@
 """GLib's loop as the main one: `host = install(loop)`, then `host.run()`. GTK 3 and 4 run it.
 
 `GLib.idle_add` may be called on any thread. The sources are given the priority of other events, not that of idleness,
-or a busy program would never come to them; each is used once and says so, or GLib would call it for ever.
+or a busy program would never come to them; each is used once and says so, or GLib would call it for ever. Only what is
+left of a pump waits at the priority of idleness, which comes after drawing: beside workers that compute, the main
+thread waits so long for the GIL that a timer of a millisecond is always due when GLib looks.
 Counterpart: none in Android; there the system's loop is a Looper.
 """
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ("GLibHost", "install")
 
+# Milliseconds that what is left of a pump waits for GLib to be idle, which others may keep it from ever being.
+_LONGEST_TURN = 50
+
 
 class GLibHost(Host):
     """The main looper under a GLib main loop."""
@@ -31,6 +36,7 @@ class GLibHost(Host):
         self._loop: Any = loop
         self._glib = glib
         self._timer = 0
+        self._idle = 0
         self._offered = 0
         self._begin()
 
@@ -42,14 +48,27 @@ class GLibHost(Host):
         return number
 
     def _call_later(self, seconds: float) -> None:
-        if self._timer:
-            self._glib.source_remove(self._timer)
-        # A millisecond also where work is left: GTK draws at a lower priority than this.
-        self._timer = self._glib.timeout_add(max(1, ceil(seconds * 1000)), _once, self._on_timer)
+        self._forget_timers()
+        glib = self._glib
+        self._timer = glib.timeout_add(ceil(seconds * 1000) or _LONGEST_TURN, _once, self._on_timer)
+        if not seconds:
+            self._idle = glib.idle_add(_once, self._on_idle, priority=glib.PRIORITY_DEFAULT_IDLE)
 
     def _on_timer(self) -> None:
         self._timer = 0
+        self._forget_timers()
         self._pump_by_timer()
+
+    def _on_idle(self) -> None:
+        self._idle = 0
+        self._forget_timers()
+        self._pump_by_timer()
+
+    def _forget_timers(self) -> None:
+        for source in (self._timer, self._idle):
+            if source:
+                self._glib.source_remove(source)
+        self._timer = self._idle = 0
 
     def _offer(self) -> None:
         if not self._offered:
@@ -73,9 +92,7 @@ class GLibHost(Host):
 
     def _release(self) -> None:
         self._withdraw()
-        if self._timer:
-            self._glib.source_remove(self._timer)
-            self._timer = 0
+        self._forget_timers()
         self._loop = None
 
     def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:

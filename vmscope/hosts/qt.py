@@ -45,21 +45,33 @@ class QtHost(Host):
         self._core = core
         self._bell = Bell()
         self._notifier: Any = core.QSocketNotifier(self._bell.fileno(), core.QSocketNotifier.Type.Read)
-        self._notifier.activated.connect(self._pump)
-        self._timer: Any = core.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setTimerType(core.Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._pump_by_timer)
+        self._notifier.activated.connect(self._heard)
+        self._timer: Any = self._timer_for(self._pump_by_timer)
+        self._nested: Any = self._timer_for(self._pump)
         app.aboutToQuit.connect(self._on_about_to_quit)
         self._begin()
 
     def _wake(self) -> None:
         self._bell.ring()
 
-    _offer = _wake
+    def _heard(self, *_: object) -> None:
+        """Called by Qt while there is something in the bell."""
+        self._bell.silence()
+        self._pump()
+
+    def _timer_for(self, call: Callable[[], object]) -> Any:
+        timer = self._core.QTimer()
+        timer.setSingleShot(True)
+        timer.setTimerType(self._core.Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(call)
+        return timer
+
+    # Not the bell: a socket lets other threads have the GIL, and the main thread would wait for it twice in each pump.
+    def _offer(self) -> None:
+        self._nested.start(1)
 
     def _withdraw(self) -> None:
-        self._bell.silence()
+        self._nested.stop()
 
     def _call_later(self, seconds: float) -> None:
         # Not 0 where work is left: on some platforms a timer of 0 comes before what is to be painted.
@@ -81,11 +93,12 @@ class QtHost(Host):
         call_quietly(report_uncaught, self.close)
 
     def _release(self) -> None:
-        app, notifier, timer = self._app, self._notifier, self._timer
-        self._app = self._notifier = self._timer = None
+        app, notifier, timers = self._app, self._notifier, (self._timer, self._nested)
+        self._app = self._notifier = self._timer = self._nested = None
         if _is_alive(app):
             notifier.setEnabled(False)
-            timer.stop()
+            for timer in timers:
+                timer.stop()
             app.aboutToQuit.disconnect(self._on_about_to_quit)
 
     def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:

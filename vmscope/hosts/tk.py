@@ -3,9 +3,12 @@
 A worker never calls Tk: it writes a byte to a socket that Tk watches. Where Tk cannot watch one (Windows) it is polled,
 quickly while there is work and 20 times a second while there is none.
 Invariants
-    T1  what is left of a pump waits for a timer of a millisecond: `after(0)` and a descriptor that is always ready
-        would both keep Tk from ever drawing.
-    T2  the owner of a widget is told before the widget goes: by its close button, by `destroy()`, of it or of one
+    T1  what is left of a pump waits until Tk has come to its idle calls, with which it draws, and for a timer after
+        that. A timer alone does not do: beside workers that compute the main thread waits so long for the GIL that a
+        timer of a millisecond is always due when Tk looks, as `after(0)` and a descriptor that is ready always are.
+    T2  a pump calls as little as can be that lets other threads have the GIL, as a Tcl command and a socket do: each
+        time the main thread waits for it again, 5 ms for each worker that computes. `_tkinter`'s own timers do not.
+    T3  the owner of a widget is told before the widget goes: by its close button, by `destroy()`, of it or of one
         around it, and at the latest by Tk's own <Destroy>.
 Counterpart: none in Android; there the system's loop is a Looper.
 """
@@ -36,6 +39,8 @@ T = TypeVar("T")
 # Milliseconds between two looks where Tk must poll: 1 ms costs 6 % of a processor, 16 ms 0.6 %, 50 ms 0.4 % (Linux).
 _SHORTEST_POLL, _LONGEST_POLL = 1, 50
 _READABLE = 2  # tkinter.READABLE; this file does not import tkinter, the program has
+# Milliseconds that what is left of a pump waits for Tk to be idle, which others may keep it from ever being.
+_LONGEST_TURN = 50
 
 
 class TkHost(Host):
@@ -44,16 +49,20 @@ class TkHost(Host):
     def __init__(self, root: Tk, poll: bool) -> None:
         super().__init__()
         self._root: Tk | None = root
-        self._timer: str | None = None
+        self._tk: Any = root.tk
+        self._timer: Any = None
+        self._offered: Any = None
+        self._idle_command: str = root.register(self._on_idle)
+        self._idle: str | None = None
         self._bell: Bell | None = None
         self._rung = False
         self._poll_ms = _SHORTEST_POLL
-        self._poller: str | None = None
+        self._poller: Any = None
         if poll:
             self._poll()
         else:
             self._bell = Bell()
-            root.tk.createfilehandler(self._bell, _READABLE, self._pump)  # type: ignore[attr-defined,unused-ignore]
+            self._tk.createfilehandler(self._bell, _READABLE, self._heard)
         _before_destroy(root, self._on_root_gone)
         self._begin()
 
@@ -74,27 +83,43 @@ class TkHost(Host):
         else:
             self._bell.ring()
 
-    _offer = _wake
-
-    def _withdraw(self) -> None:
-        if self._bell is None:
-            self._rung = False
-        else:
-            self._bell.silence()
+    def _heard(self, *_: object) -> None:
+        """Called by Tk while there is something in the bell."""
+        assert self._bell is not None
+        self._bell.silence()
+        self._pump()
 
     def _poll(self) -> None:
         """Called by Tk every now and then; also what lets Python see a signal."""
-        if self._closed:
-            return
-        self._poll_ms = _SHORTEST_POLL if self._rung else min(self._poll_ms * 2, _LONGEST_POLL)
-        self._poller = self.root.after(self._poll_ms, self._poll)  # first: a dialog in the pump is polled, too
-        if self._rung:
+        rung, self._rung = self._rung, False
+        self._poll_ms = _SHORTEST_POLL if rung else min(self._poll_ms * 2, _LONGEST_POLL)
+        self._poller = self._tk.createtimerhandler(self._poll_ms, self._poll)
+        if rung:  # after that: a dialog in the pump is polled, too
             self._pump()
 
+    def _offer(self) -> None:
+        self._withdraw()
+        self._offered = self._tk.createtimerhandler(1, self._pump)
+
+    def _withdraw(self) -> None:
+        _stop(self._offered)
+
     def _call_later(self, seconds: float) -> None:
-        if self._timer is not None:
-            self.root.after_cancel(self._timer)
-        self._timer = self.root.after(max(1, ceil(seconds * 1000)), self._pump_by_timer)  # T1
+        if seconds > 0.0:
+            self._set_timer(max(1, ceil(seconds * 1000)))
+            return
+        self._set_timer(_LONGEST_TURN)
+        if self._idle is None:
+            self._idle = self._tk.call("after", "idle", self._idle_command)
+
+    def _on_idle(self) -> None:
+        """Called by Tk once all is drawn (T1). `update_idletasks()` in somebody's callback comes here, too: no pump."""
+        self._idle = None
+        self._set_timer(1)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        _stop(self._timer)
+        self._timer = self._tk.createtimerhandler(milliseconds, self._pump_by_timer)
 
     def _wakeup_fd(self) -> int:
         return -1 if self._bell is None else self._bell.sending_fileno()
@@ -116,12 +141,15 @@ class TkHost(Host):
         call_quietly(report_uncaught, self.close)
 
     def _release(self) -> None:
-        root, self._root = self.root, None
         if self._bell is not None:
-            root.tk.deletefilehandler(self._bell)  # type: ignore[attr-defined,unused-ignore]
-        for timer in (self._timer, self._poller):
-            if timer is not None and _exists(root):
-                root.after_cancel(timer)
+            self._tk.deletefilehandler(self._bell)
+        for timer in (self._timer, self._offered, self._poller):
+            _stop(timer)
+        if _exists(self.root):
+            if self._idle is not None:
+                self._tk.call("after", "cancel", self._idle)
+            self.root.deletecommand(self._idle_command)
+        self._root = self._tk = None
 
     def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:
         if not hasattr(widget, "winfo_exists") or not hasattr(widget, "_w"):
@@ -142,6 +170,11 @@ class TkHost(Host):
         bind_value(state, variable.set, owner, getter=variable.get, changes=lambda changed: _trace(variable, changed))
 
 
+def _stop(timer: Any) -> None:
+    if timer is not None:
+        timer.deletetimerhandler()  # without effect for one that has come
+
+
 def _trace(variable: Any, changed: Callable[[], object]) -> Callable[[], object]:
     name = variable.trace_add("write", lambda *_: changed())
     return lambda: variable.trace_remove("write", name)
@@ -155,7 +188,7 @@ def _exists(widget: Any) -> bool:
 
 
 def _before_destroy(widget: Any, gone: Callable[[], object]) -> None:
-    """Call `gone()`, which raises nothing, before `widget` is destroyed (T2)."""
+    """Call `gone()`, which raises nothing, before `widget` is destroyed (T3)."""
     ending = widget.__dict__.get(_ENDING)
     if ending is None:
         ending = widget.__dict__[_ENDING] = _Ending(widget)

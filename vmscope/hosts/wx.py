@@ -1,7 +1,9 @@
 """wxPython's loop as the main one: `host = install(app)`, then `host.run()`.
 
 `wx.CallAfter` may be called on any thread. wx can watch no descriptor, so a thread listens for signals on behalf of its
-loop: it sleeps until a Ctrl-C comes, and then calls Python there.
+loop: it sleeps until a Ctrl-C comes, and then calls Python there. What is left of a pump waits for a timer, and twice
+as long as the last one came late: beside workers that compute, the main thread waits so long for the GIL that a timer
+of a millisecond is always due when wx looks, and comes before what wx draws.
 Counterpart: none in Android; there the system's loop is a Looper.
 """
 
@@ -11,6 +13,7 @@ import signal
 import socket
 from importlib import import_module
 from math import ceil
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._errors import call_quietly
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ("WxHost", "install")
 
+# Milliseconds that what is left of a pump waits at most.
+_LONGEST_TURN = 50
+
 
 class WxHost(Host):
     """The main looper under a wx main loop."""
@@ -33,7 +39,8 @@ class WxHost(Host):
         self._app: Any = app
         self._wx = wx
         self._timer: Any = wx.Timer()
-        self._timer.Bind(wx.EVT_TIMER, self._pump_by_timer)
+        self._timer.Bind(wx.EVT_TIMER, self._on_timer)
+        self._due = self._late = 0.0
         self._nested: Any = wx.Timer()
         self._nested.Bind(wx.EVT_TIMER, self._pump)
         self._signals = _SignalListener(self._wake)
@@ -46,7 +53,14 @@ class WxHost(Host):
             self._queue.quit()
 
     def _call_later(self, seconds: float) -> None:
-        self._timer.StartOnce(max(1, ceil(seconds * 1000)))
+        milliseconds = ceil((seconds or 2 * self._late) * 1000)
+        milliseconds = max(1, milliseconds if seconds else min(milliseconds, _LONGEST_TURN))
+        self._due = monotonic() + milliseconds / 1000
+        self._timer.StartOnce(milliseconds)
+
+    def _on_timer(self, event: object) -> None:
+        self._late = monotonic() - self._due
+        self._pump_by_timer()
 
     def _offer(self) -> None:
         self._nested.StartOnce(1)
