@@ -27,6 +27,7 @@ NEEDS = {
     "PyQt6": ("PyQt6.QtWidgets", False),
     "glib": ("gi.repository.GLib", False),
     "wx": ("wx", True),
+    "textual": ("textual.app", False),
 }
 #: Where Debian has them, they belong to its own Python.
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -20,4 +20,4 @@ def test_the_block_of_a_toolkit_prints_what_it_says(toolkits: Toolkits, block: B
 
 
 def test_each_toolkit_has_its_block() -> None:
-    assert {block.mark for block in OF_TOOLKITS} == {"tk", "PySide6", "glib", "wx"}
+    assert {block.mark for block in OF_TOOLKITS} == {"tk", "PySide6", "textual", "glib", "wx"}
