@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from vmscope import (
     Dispatchers,
+    Looper,
+    MainScope,
     NonCancellable,
     ViewModel,
     ViewModelProvider,
     await_cancellation,
     delay,
     launch,
+    run_blocking,
     with_context,
     yield_,
 )
 from vmscope.flow import MutableStateFlow
 from vmscope.hosts import Host, ViewOwner, bind_value, run_modal
+from vmscope.hosts._bell import Bell
 from vmscope.lifecycle import Event, LifecycleOwner, State
+
+from .. import processes
 
 
 class Drum(Host):
     """A toolkit that does nothing by itself: `beat` is one turn of its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, wakeup_fd: int = -1) -> None:
         super().__init__()
         self.rung = False
         self.offered = False
+        self.wakeup_fd = wakeup_fd
         self.asked: list[float] = []
         self.at_the_end: Callable[[], object] = lambda: None
         self._begin()
@@ -48,6 +59,9 @@ class Drum(Host):
     def _call_later(self, seconds: float) -> None:
         self.asked.append(seconds)
 
+    def _wakeup_fd(self) -> int:
+        return self.wakeup_fd
+
     def _release(self) -> None:
         pass
 
@@ -59,8 +73,8 @@ class Drum(Host):
 
     def beat(self) -> None:
         """Pump until nobody asks for it."""
-        while self.rung or 0.0 in self.asked:
-            self.rung = False
+        while self.rung or self.offered or 0.0 in self.asked:
+            self.rung = self.offered = False
             self.asked.clear()
             self._armed = None
             self._pump()
@@ -319,3 +333,303 @@ def test_a_dialog_needs_a_host_and_a_function(host: Drum, uncaught: list[BaseExc
     assert "run_modal() was called on thread" in seen[0]
     with pytest.raises(TypeError, match="takes a function with its arguments"):
         run_modal(5)  # type: ignore[arg-type]
+
+
+def test_a_ring_is_heard_however_often_it_was_rung_and_silence_may_come_first() -> None:
+    """U1: neither end ever blocks or raises."""
+    bell = Bell()
+
+    def is_rung() -> bool:
+        with socket.socket(fileno=os.dup(bell.fileno())) as hear:
+            try:
+                return bool(hear.recv(1, socket.MSG_PEEK))
+            except BlockingIOError:
+                return False
+
+    bell.silence()
+    assert not is_rung()
+    for _ in range(20_000):  # more than a socket takes
+        bell.ring()
+    assert is_rung()
+    while is_rung():
+        bell.silence()
+    bell.ring()
+    assert is_rung()
+
+
+# ---- what ends a program, and in what order
+
+
+def test_a_failure_that_the_looper_is_told_to_stop_for_ends_the_program_and_leaves_run(host: Drum) -> None:
+    """U1: `Looper.on_uncaught`"""
+    host.looper.on_uncaught = lambda message, failure: False
+    host._run_loop = host.beat  # type: ignore[method-assign]
+
+    def fail() -> None:
+        raise LookupError("no such row")
+
+    host.handler.post(fail)
+    with pytest.raises(LookupError, match="no such row"):
+        host.run()
+
+    assert host.is_closed
+    assert host.exception is None
+    assert host.end() is True  # it has been
+
+
+def interrupts_twice(host: Host, over: threading.Event) -> None:
+    """On a worker: the second one comes when the first was heard; then it does not end before `over`."""
+    os.kill(os.getpid(), signal.SIGINT)
+    while not host._interrupted:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGINT)
+    over.wait(10)
+
+
+def test_a_second_ctrl_c_ends_the_wait_for_what_cleans_up_and_is_told_first(host: Drum) -> None:
+    """U2"""
+    log: list[object] = []
+    over = threading.Event()
+
+    async def cleans_up() -> None:
+        try:
+            await await_cancellation()
+        finally:
+            await with_context(NonCancellable + Dispatchers.IO, interrupts_twice, host, over)
+
+    def ends() -> None:
+        log.append(host.close(60.0))
+        raise SystemExit(3)
+
+    job = host.scope.launch(cleans_up)
+    host.handler.post(ends)
+    host.beat()
+
+    assert log == [False]
+    assert isinstance(host.exception, KeyboardInterrupt)
+    over.set()
+    run_blocking(job.join)
+
+
+def test_a_second_ctrl_c_while_it_closes_after_a_failure_leaves_that_failure(host: Drum) -> None:
+    """U2"""
+    host.looper.on_uncaught = lambda message, failure: False
+    over = threading.Event()
+
+    async def cleans_up() -> None:
+        try:
+            await await_cancellation()
+        finally:
+            await with_context(NonCancellable + Dispatchers.IO, interrupts_twice, host, over)
+
+    def fail() -> None:
+        raise LookupError("first")
+
+    job = host.scope.launch(cleans_up)
+    host.handler.post(fail)
+    host.beat()
+
+    assert repr(host.exception) == "LookupError('first')"
+    over.set()
+    run_blocking(job.join)
+
+
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.set_wakeup_fd(-1)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
+def test_who_deals_with_ctrl_c_already_goes_on_doing_so() -> None:
+    """U2"""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with Drum():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
+def test_what_others_have_put_in_its_place_since_is_not_taken_away_at_the_end() -> None:
+    """U2: neither the handler of Ctrl-C nor the descriptor that it wakes."""
+    ours, theirs = Bell(), Bell()
+    with Drum(ours.sending_fileno()):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.set_wakeup_fd(theirs.sending_fileno())
+
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.set_wakeup_fd(-1) == theirs.sending_fileno()
+
+
+def test_where_a_looper_was_told_to_quit_the_next_host_may_come_before_the_last_one_closes(host: Drum) -> None:
+    """U1: and then it is the next one that dialogs are shown by."""
+    host.looper.quit()
+    shown: list[str] = []
+    with Drum() as following:
+        host.close()
+        following.scope.launch(lambda: run_modal(shown.append, "a dialog"))
+        following.beat()
+
+    assert shown == ["a dialog"]
+
+
+AT_EXIT = """
+    import asyncio
+    from vmscope.hosts import asyncio as host_of_asyncio
+    async def work():
+        try:
+            there.set()
+            await await_cancellation()
+        finally:
+            print("cleaned up", threading.current_thread() is threading.main_thread(), flush=True)
+    async def install():
+        host_of_asyncio.install().scope.launch(work)
+    def run():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(install())
+        loop.call_later(0.01, loop.stop) if on_main else None
+        loop.run_forever()
+    there = threading.Event()
+"""
+
+
+def test_the_end_of_the_process_closes_a_host_whose_loop_has_just_stopped() -> None:
+    """U2, I8"""
+    program = AT_EXIT + """
+    on_main = True
+    run()
+    """
+    code, out, err = processes.run(program)
+
+    assert (code, out) == (0, "cleaned up True\n"), err
+
+
+def test_the_end_of_the_process_closes_a_host_on_another_thread_there() -> None:
+    """U2, I8: on its own thread. Child processes, with the parent's host and with none, have nothing to close."""
+    program = AT_EXIT.replace("threading.main_thread()", "ours") + """
+    on_main = False
+    ours = threading.Thread(target=run, daemon=True)
+    ours.start()
+    there.wait()
+    if hasattr(os, "fork") and not os.fork():
+        os._exit(7 if os.fork() else 0)
+    """
+    code, out, err = processes.run(program)
+
+    assert (code, out) == (0, "cleaned up True\n"), err
+
+
+def test_the_end_of_the_process_cancels_what_runs_under_a_host_whose_thread_is_held_up() -> None:
+    """U2, I8: it cleans up on IO then."""
+    program = AT_EXIT + """
+    from vmscope.hosts import _host
+    _host.PATIENCE = 0.01
+    on_main = False
+    threading.Thread(target=run, daemon=True).start()
+    there.wait()
+    held_up = threading.Event()
+    Handler(Looper.get_main()).post(lambda: (held_up.set(), threading.Event().wait()))
+    held_up.wait()
+    """
+    code, out, err = processes.run(program)
+
+    assert (code, out) == (0, "cleaned up False\n"), err
+
+
+# ---- bindings and dialogs, where something is missing or comes late
+
+
+def test_a_view_that_cannot_be_read_is_shown_the_value_and_gives_none(host: Drum) -> None:
+    """U9: half a number, perhaps."""
+    owner = host.bind([])
+    state = MutableStateFlow(1)
+    shown: list[int] = []
+    connected: list[Callable[[], object]] = []
+
+    def unreadable() -> int:
+        raise ValueError("half a number")
+
+    def connect(changed: Callable[[], object]) -> Callable[[], object]:
+        connected.append(changed)
+        return lambda: None
+
+    bind_value(state, shown.append, owner, getter=unreadable, changes=connect)
+    host.beat()
+    connected[0]()
+    assert shown == [1]
+
+    owner.destroy()
+    connected[0]()  # a view that tells of its change all the same
+    assert state.value == 1
+
+
+def test_changes_of_a_view_that_nobody_can_read_are_refused(host: Drum) -> None:
+    """U9"""
+    with pytest.raises(ValueError, match="with changes and without a getter"):
+        bind_value(MutableStateFlow(1), print, host.bind([]), changes=lambda changed: print)
+
+
+def test_a_dialog_without_a_host_or_under_one_that_closes_is_refused(uncaught: list[BaseException]) -> None:
+    """U8"""
+    seen: list[str] = []
+
+    async def ask() -> None:
+        try:
+            await await_cancellation()
+        finally:
+            await with_context(NonCancellable, ask_now)
+
+    async def ask_now() -> None:
+        try:
+            await run_modal(print)
+        except RuntimeError as refusal:
+            seen.append(str(refusal))
+
+    looper = Looper.prepare_main()
+    MainScope().launch(ask_now)
+    looper.pump()
+    with Drum() as host:
+        host.scope.launch(ask)
+        host.beat()
+
+    assert "the main looper has no host" in seen[0]
+    assert "its loop is about to end" in seen[1]
+
+
+def test_a_dialog_of_who_is_cancelled_by_another_thread_is_dismissed_on_the_main_one(
+    host: Drum, uncaught: list[BaseException]
+) -> None:
+    """U8: and what it raises after that is reported, for nobody awaits it."""
+    seen: list[object] = []
+
+    def dialog() -> None:
+        thread = threading.Thread(target=job.cancel)
+        thread.start()
+        thread.join()
+        host.beat()  # the dialog's own loop
+        raise LookupError("closed in the middle of something")
+
+    job = host.scope.launch(
+        lambda: run_modal(dialog, dismiss=lambda: seen.append(threading.current_thread() is threading.main_thread()))
+    )
+    host.beat()
+
+    assert job.is_cancelled
+    assert seen == [True]
+    assert str(uncaught.pop()) == "closed in the middle of something"
+
+
+def test_a_dialog_in_which_the_program_is_told_to_end_ends_it(host: Drum) -> None:
+    """U8"""
+
+    def dialog() -> None:
+        raise SystemExit(5)
+
+    host.scope.launch(lambda: run_modal(dialog))
+    host.beat()
+
+    assert host.is_closed
+    assert repr(host.exception) == "SystemExit(5)"

@@ -26,7 +26,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._errors import IllegalStateError, call_quietly
-from .._primitives import LONGEST_WAIT, after_fork, current_thread, get_ident, main_thread, report_uncaught
+from .._primitives import LONGEST_WAIT, Event, after_fork, current_thread, get_ident, main_thread, report_uncaught
 from ..coroutines._coroutine import running_job
 from ..coroutines._here import InPlaceLoop, drain_in_place, here
 from ..coroutines._job import SupervisorJob
@@ -234,15 +234,13 @@ class Host:
     def _take_ctrl_c(self) -> Callable[[], object]:
         """Have a Ctrl-C close the program, also while the toolkit sleeps; return how to undo it.
 
-        Only where Python's own handler is installed: another one is somebody's decision, as is a wake-up descriptor.
+        Only where Python's own handler is installed: another one is somebody's decision, as is a wake-up descriptor. A
+        sub-interpreter, to which signals are no business, sees another one, too: that of the main interpreter.
         """
         here = current_thread() is main_thread()
         if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             return _nothing
-        try:
-            signal.signal(signal.SIGINT, self._on_ctrl_c)
-        except ValueError:  # a sub-interpreter: signals are not its business
-            return _nothing
+        signal.signal(signal.SIGINT, self._on_ctrl_c)
         ours = self._wakeup_fd()
         theirs = -1 if ours < 0 else signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
         if theirs != -1:
@@ -330,7 +328,13 @@ class Host:
     def _close_at_exit(self) -> None:
         if self.looper.is_current_thread():
             self.close()
-        else:  # a host on another thread than the main one: that thread is a daemon, and will not run again
+            return
+        # A host on another thread than the main one, which is a daemon then: asked to end, and waited for.
+        over = Event()
+        if self.handler.post(lambda: (call_quietly(report_uncaught, self.end), over.set())):
+            over.wait(2 * PATIENCE)
+        if not self._closed:  # its loop does not run, or is held up: what is left cleans up on IO
+            self.scope.cancel(f"{self!r}, and the process ends")
             self._queue.close()
 
     def _finish(self, jobs: list[Job]) -> None:

@@ -46,11 +46,14 @@ def bind_value(
         The Job of the binding; cancel it to unbind.
     Raises:
         IllegalStateError: This is not the main thread.
+        ValueError: `changes` was given without `getter`.
 
     Threads: the main one.
     Android: data binding, `android:text="@={model.text}"`.
     """
     check_main("bind_value()")
+    if changes is not None and getter is None:
+        raise ValueError(f"bind_value({state!r}) with changes and without a getter: who tells what the view has then?")
     binding = _Binding(state, setter, getter, owner)
     job = owner.scope.launch(binding.show_each, name="bind_value")
     if changes is not None and not job.is_completed:
@@ -104,7 +107,7 @@ class _Binding:
 
     def take_over(self) -> None:
         """The view has changed. Called by the toolkit: raises nothing."""
-        if self._owner.is_destroyed or self._getter is None:
+        if self._owner.is_destroyed:
             return
         try:
             value = self._getter()

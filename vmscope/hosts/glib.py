@@ -71,8 +71,8 @@ class GLibHost(Host):
         self._timer = self._idle = 0
 
     def _offer(self) -> None:
-        if not self._offered:
-            self._offered = self._soon(self._on_offer)
+        self._withdraw()  # that of a pump around this one: this one sees to it
+        self._offered = self._soon(self._on_offer)
 
     def _on_offer(self) -> None:
         self._offered = 0
