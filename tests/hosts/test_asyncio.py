@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -250,3 +251,28 @@ def test_the_process_does_not_wait_once_more_for_a_worker_that_hung_when_the_hos
 def test_what_a_worker_takes_up_that_has_come_back_after_all_is_waited_for() -> None:
     """U2, I8"""
     assert processes.run(HUNG + "    goes_on.set()\n    begins.wait()\n") == (0, "False\nsaved\n", "")
+
+
+def test_a_failure_that_the_looper_is_told_to_stop_for_reaches_the_loops_own_handler() -> None:
+    """U3: and ends `run_forever`."""
+    told: list[dict[str, Any]] = []
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: told.append(context))
+
+    async def here() -> host_of_asyncio.AsyncioHost:
+        return host_of_asyncio.install()
+
+    def fail() -> None:
+        raise LookupError("no such row")
+
+    host = loop.run_until_complete(here())
+    host.looper.on_uncaught = lambda message, failure: False
+    host.handler.post(fail)
+    loop.run_forever()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+    assert [(context["message"], str(context["exception"])) for context in told] == [
+        ("a message ended the main looper", "no such row")
+    ]
+    assert host.is_closed

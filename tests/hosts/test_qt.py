@@ -190,3 +190,57 @@ def test_without_any_toolkit_the_hosts_can_be_imported(binding: str) -> None:
     )
 
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_part_that_was_put_elsewhere_does_not_end_with_where_it_was(toolkits: Toolkits, binding: str) -> None:
+    """U4: but with where it is now."""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        first, second = widgets.QWidget(), widgets.QWidget()
+        part = widgets.QWidget(first)
+        owner = host.bind(part)
+        part.setParent(second)
+        later(1, first.deleteLater)
+        later(10, lambda: print(owner.is_destroyed))
+        later(11, second.deleteLater)
+        later(20, lambda: (print(owner.is_destroyed), app.quit()))
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["False", "True"])
+
+
+def test_what_qt_has_deleted_is_refused_and_does_not_keep_the_host_from_closing(
+    toolkits: Toolkits, binding: str
+) -> None:
+    """U3, U4: in a process of its own, whose application is gone in the end."""
+    program = HEAD.format(binding=binding) + textwrap.dedent(
+        """
+        delete = importlib.import_module("shiboken6" if binding == "PySide6" else "PyQt6.sip").delete
+        def refused(function, *args):
+            try:
+                function(*args)
+            except Exception as refusal:
+                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        thread = threading.Thread(target=refused, args=(qt.install, app))
+        thread.start()
+        thread.join()
+        host = qt.install(app)
+        widget = widgets.QWidget()
+        delete(widget)
+        refused(host.bind, widget)
+        delete(app)
+        print(host.close(), host.handler.post(print), flush=True)
+        os._exit(0)   # what Qt does at the end without its application is not asked here
+        """
+    )
+    code, printed = toolkits.run(binding, "-c", program)
+
+    assert (code, printed.splitlines()) == (0, [
+        "IllegalStateError this is not its thread; call it where that was made",
+        "IllegalStateError Qt has deleted it; make a new one",
+        "True False",
+    ])  # fmt: skip

@@ -351,7 +351,50 @@ def test_a_host_that_is_closed_in_the_middle_of_its_work_leaves_nothing_in_tk(to
             root.after(100, root.quit)
             root.mainloop()
         print(complaints, root.tk.call("after", "info"))
+        root.destroy()
         """,
     )
 
     assert printed.splitlines()[-1] == "[] ", printed
+
+
+def test_a_root_that_a_clean_up_destroys_is_not_destroyed_once_more(toolkits: Toolkits) -> None:
+    """U2"""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        async def work():
+            root.after(1, host.end)
+            try:
+                await await_cancellation()
+            finally:
+                root.destroy()
+                print("destroyed")
+        host.scope.launch(work)
+        host.run()
+        print(host.is_closed)
+        """,
+    )
+
+    assert printed.splitlines() == ["destroyed", "True"]
+
+
+def test_a_destroy_that_a_program_has_put_into_its_window_is_called_and_stays(toolkits: Toolkits) -> None:
+    """U4"""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        window = tkinter.Toplevel(root)
+        def destroy():
+            print("the program's own", owner.is_destroyed)
+            tkinter.Toplevel.destroy(window)
+        window.destroy = destroy
+        owner = host.bind(window)
+        root.after(1, lambda: (window.destroy(), print(window.destroy is destroy), root.destroy()))
+        host.run()
+        """,
+    )
+
+    assert printed.splitlines() == ["the program's own True", "True"]

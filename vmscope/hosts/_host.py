@@ -331,7 +331,12 @@ class Host:
             return
         # A host on another thread than the main one, which is a daemon then: asked to end, and waited for.
         over = Event()
-        if self.handler.post(lambda: (call_quietly(report_uncaught, self.end), over.set())):
+
+        def end() -> None:
+            call_quietly(report_uncaught, self.end)
+            over.set()
+
+        if self.handler.post(end):
             over.wait(2 * PATIENCE)
         if not self._closed:  # its loop does not run, or is held up: what is left cleans up on IO
             self.scope.cancel(f"{self!r}, and the process ends")

@@ -105,7 +105,8 @@ class QtHost(Host):
         if not isinstance(widget, self._core.QObject):
             raise TypeError(f"bind {widget!r}: a QObject of {self._core.__name__} is needed")
         if not _is_alive(widget):
-            raise IllegalStateError(f"bind {widget!r}: Qt has deleted it; make a new one")
+            # its repr is gone with it
+            raise IllegalStateError(f"bind a {type(widget).__name__}: Qt has deleted it; make a new one")
         # What Qt deletes takes its children along without a word to them before: so they look at those above, too.
         watcher = _watcher_class(self._core)(widget, owner.destroy)
         above = widget

@@ -87,7 +87,14 @@ class WxHost(Host):
             for window in wx.GetTopLevelWindows():
                 if isinstance(window, wx.Dialog) and window.IsModal():
                     window.EndModal(wx.ID_CANCEL)
-            app.ExitMainLoop()
+            leave()
+
+        def leave() -> None:
+            loop = app.GetMainLoop()
+            if loop is None or loop.IsRunning():
+                app.ExitMainLoop()
+            else:  # in a dialog's loop, which would be left by this once more, and the main one not
+                wx.CallAfter(leave)
 
         return end
 

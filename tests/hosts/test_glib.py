@@ -1,0 +1,107 @@
+"""What is GLib's own: sources that come once, at the right priority, and loops that end without a word. U3."""
+
+from __future__ import annotations
+
+import textwrap
+
+from .conftest import Toolkits
+
+HEAD = """
+import threading
+from gi.repository import GLib, GObject
+from vmscope import *
+from vmscope.hosts import glib, run_modal
+loop = GLib.MainLoop()
+"""
+
+
+def run(toolkits: Toolkits, program: str) -> list[str]:
+    code, printed = toolkits.ask("glib", HEAD + textwrap.dedent(program))
+    assert code == 0, printed
+    return printed.splitlines()
+
+
+def test_what_is_no_loop_and_no_widget_is_refused(toolkits: Toolkits) -> None:
+    """U3, U4"""
+    printed = run(
+        toolkits,
+        """
+        def refused(function, *args):
+            try:
+                function(*args)
+            except Exception as refusal:
+                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        refused(glib.install, 5)
+        host = glib.install(loop)
+        refused(host.bind, GObject.Object())
+        host.close()
+        print(host.run())
+        """,
+    )
+
+    assert printed == [
+        "TypeError a GLib.MainLoop or an application is needed",
+        "TypeError a GTK widget, with a signal 'destroy', is needed",
+        "None",
+    ]
+
+
+def test_a_widget_that_is_destroyed_ends_its_owner(toolkits: Toolkits) -> None:
+    """U4: by GTK's signal, of whatever has one."""
+    printed = run(
+        toolkits,
+        """
+        class Widget(GObject.Object):
+            destroy = GObject.Signal("destroy")
+        host = glib.install(loop)
+        widget = Widget()
+        owner = host.bind(widget)
+        owner.on_destroy(lambda: print("over"))
+        widget.emit("destroy")
+        host.close()
+        """,
+    )
+
+    assert printed == ["over"]
+
+
+def test_a_program_that_never_lets_glib_be_idle_does_not_stop_the_looper(toolkits: Toolkits) -> None:
+    """U3: what is left of a pump does not wait for the drawing for ever."""
+    printed = run(
+        toolkits,
+        """
+        host = glib.install(loop)
+        host.budget = 0.0
+        GLib.idle_add(lambda: not host.is_closed, priority=GLib.PRIORITY_DEFAULT)
+        def count(left):
+            print(left)
+            host.handler.post(lambda: count(left - 1) if left else host.end())
+        count(3)
+        host.run()
+        """,
+    )
+
+    assert printed == ["3", "2", "1", "0"]
+
+
+def test_no_source_is_left_behind_by_a_host_that_was_closed_in_the_middle_of_its_work(toolkits: Toolkits) -> None:
+    """U3"""
+    printed = run(
+        toolkits,
+        """
+        host = glib.install(loop)
+        host.budget = 0.0
+        for number in range(3):
+            host.handler.post(lambda number=number: print(number))
+        host.handler.post(lambda: print("never"))
+        turns = GLib.MainContext.default()
+        while not host._idle:
+            turns.iteration(True)
+        host.close()
+        print(host._idle, host._timer, host._offered)
+        while turns.iteration(False):
+            pass
+        """,
+    )
+
+    assert printed == ["0", "0 0 0"]

@@ -1,0 +1,105 @@
+"""What is wx's own: an application that may be gone, dialogs that must be ended, events that rise. U3."""
+
+from __future__ import annotations
+
+import textwrap
+
+from .conftest import Toolkits
+
+HEAD = """
+import threading
+import wx
+from vmscope import *
+from vmscope.hosts import run_modal, wx as host_of_wx
+app = wx.GetApp() or wx.App()
+"""
+
+
+def run(toolkits: Toolkits, program: str) -> list[str]:
+    code, printed = toolkits.ask("wx", HEAD + textwrap.dedent(program))
+    assert code == 0, printed
+    return printed.splitlines()
+
+
+def test_what_is_no_application_and_no_window_is_refused(toolkits: Toolkits) -> None:
+    """U3, U4"""
+    printed = run(
+        toolkits,
+        """
+        def refused(function, *args):
+            try:
+                function(*args)
+            except Exception as refusal:
+                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        refused(host_of_wx.install, 5)
+        host = host_of_wx.install(app)
+        refused(host.bind, 5)
+        host.close()
+        print(host.run())
+        """,
+    )
+
+    assert printed == ["TypeError a wx.App is needed", "TypeError a wx.Window is needed", "None"]
+
+
+def test_the_end_of_a_program_closes_its_dialogs_first(toolkits: Toolkits) -> None:
+    """U8"""
+    printed = run(
+        toolkits,
+        """
+        host = host_of_wx.install(app)
+        frame = wx.Frame(None)
+        frame.Show()
+        dialog = wx.Dialog(frame)
+        def ask():
+            wx.CallLater(20, host.end)
+            print(dialog.ShowModal() == wx.ID_CANCEL)
+        host.handler.post(ask)
+        host.run()
+        dialog.Destroy()
+        frame.Destroy()
+        """,
+    )
+
+    assert printed == ["True"]
+
+
+def test_a_window_does_not_take_the_end_of_a_part_of_it_for_its_own(toolkits: Toolkits) -> None:
+    """U4: wx tells those around a window as well."""
+    printed = run(
+        toolkits,
+        """
+        host = host_of_wx.install(app)
+        frame = wx.Frame(None)
+        panel = wx.Panel(frame)
+        part = wx.Button(panel)
+        frame.Show()
+        owner = host.bind(panel)
+        wx.CallLater(5, part.Destroy)
+        wx.CallLater(20, lambda: (print(owner.is_destroyed), panel.Destroy(), print(owner.is_destroyed), host.end()))
+        host.run()
+        frame.Destroy()
+        """,
+    )
+
+    assert printed == ["False", "True"]
+
+
+def test_a_host_whose_application_is_gone_cancels_what_is_launched_and_refuses_posts(toolkits: Toolkits) -> None:
+    """U3: in a process of its own, which has no application any more."""
+    program = HEAD + textwrap.dedent(
+        """
+        host = host_of_wx.install(app)
+        frame = wx.Frame(None)
+        frame.Show()
+        wx.CallLater(5, frame.Destroy)
+        app.MainLoop()
+        app.Destroy()
+        job = host.scope.launch(await_cancellation)
+        run_blocking(job.join)
+        print(job.state_name, host.handler.post(print), host.close())
+        """
+    )
+    code, printed = toolkits.run("wx", "-c", program)
+
+    assert (code, printed.splitlines()) == (0, ["Cancelled False True"])
