@@ -508,23 +508,43 @@ def test_the_end_of_the_process_closes_a_host_whose_loop_has_just_stopped() -> N
 
 
 def test_the_end_of_the_process_closes_a_host_on_another_thread_there() -> None:
-    """U2, I8: on its own thread. Child processes, with the parent's host and with none, have nothing to close."""
+    """U2, I8: on its own thread."""
     program = AT_EXIT.replace("threading.main_thread()", "ours") + """
     on_main = False
     ours = threading.Thread(target=run, daemon=True)
     ours.start()
     there.wait()
-    if hasattr(os, "fork") and not os.fork():
-        os._exit(7 if os.fork() else 0)
     """
     code, out, err = processes.run(program)
 
     assert (code, out) == (0, "cleaned up True\n"), err
 
 
-def test_the_end_of_the_process_cancels_what_runs_under_a_host_whose_thread_is_held_up() -> None:
+@processes.POSIX
+def test_a_child_has_no_host_whether_its_parent_has_one_or_not() -> None:
+    """I8"""
+    code, out, err = processes.run("""
+        from vmscope.hosts import Host, _host
+        class Quiet(Host):
+            def __init__(self):
+                super().__init__()
+                self._begin()
+            def _wake(self): ...
+            def _release(self): ...
+        for host in None, Quiet():
+            child = os.fork()
+            if child == 0:
+                os._exit(7 if _host._current is None and Looper.get_main() is None else 1)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), _host._current is host)
+    """)
+
+    assert (code, out, err) == (0, "7 True\n7 True\n", "")
+
+
+@pytest.mark.parametrize("told", ["nothing", "to quit"])
+def test_the_end_of_the_process_cancels_what_runs_under_a_host_whose_thread_is_held_up(told: str) -> None:
     """U2, I8: it cleans up on IO then."""
-    program = AT_EXIT + """
+    program = AT_EXIT + f"""
     from vmscope.hosts import _host
     _host.PATIENCE = 0.01
     on_main = False
@@ -533,6 +553,8 @@ def test_the_end_of_the_process_cancels_what_runs_under_a_host_whose_thread_is_h
     held_up = threading.Event()
     Handler(Looper.get_main()).post(lambda: (held_up.set(), threading.Event().wait()))
     held_up.wait()
+    if {told == "to quit"}:
+        Looper.get_main().quit()
     """
     code, out, err = processes.run(program)
 

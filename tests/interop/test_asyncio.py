@@ -12,11 +12,14 @@ import pytest
 
 from tests.virtual_main import VMain
 from vmscope import (
+    CompletableDeferred,
     CoroutineScope,
     CoroutineStart,
     DeferredCancelledError,
     Dispatchers,
+    EmptyCoroutineContext,
     IllegalStateError,
+    RejectedExecutionError,
     SupervisorJob,
     await_cancellation,
     delay,
@@ -180,6 +183,28 @@ def test_what_was_cancelled_before_it_began_is_never_begun(
 
     assert not log
     assert (waiting.state_name, unsent.state_name) == ("Cancelled", "Cancelled")
+
+
+def test_a_future_whose_awaiter_was_cancelled_before_the_loop_came_to_it_is_cancelled(
+    loop: asyncio.AbstractEventLoop, main: VMain, scope: CoroutineScope
+) -> None:
+    """I3"""
+    gate, held = threading.Event(), threading.Event()
+    future = loop.create_future()
+
+    def hold() -> None:
+        held.set()
+        assert gate.wait(10)
+
+    loop.call_soon_threadsafe(hold)
+    assert held.wait(10)
+    waiting = scope.launch(await_asyncio, future)
+    main.run_current()
+    waiting.cancel()
+    gate.set()
+    main.run_until(lambda: waiting.is_completed)
+
+    assert future.cancelled()
 
 
 def test_a_task_that_others_cancel_is_no_cancelled_awaiter(
@@ -428,6 +453,38 @@ def test_a_second_cancellation_of_the_task_does_not_wait(elsewhere: CoroutineSco
     asyncio.run(program())
 
 
+def test_a_job_that_ends_as_its_task_is_cancelled_ends_it_once() -> None:
+    """I3: the word of its end is on its way when the wait for it is over."""
+
+    async def program() -> str:
+        job = CompletableDeferred()
+        task = asyncio.ensure_future(as_asyncio(job))
+        await asyncio.sleep(0)
+        job.complete(7)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return job.state_name
+
+    assert asyncio.run(program()) == "Completed"
+
+
+def test_a_job_that_ends_after_the_loop_of_who_awaits_it_tells_nobody() -> None:
+    """I3"""
+    job = CompletableDeferred[int]()
+
+    async def begin(waits: Any) -> None:
+        waits.send(None)
+
+    loop = asyncio.new_event_loop()
+    waits = as_asyncio(job)
+    loop.run_until_complete(begin(waits))
+    loop.close()
+
+    assert job.complete(7)
+    waits.close()
+
+
 def test_a_cancelled_deferred_is_no_cancelled_task(elsewhere: CoroutineScope) -> None:
     """I3"""
 
@@ -496,6 +553,25 @@ def test_what_a_closed_loop_refuses_or_drops_is_cancelled_and_cleans_up() -> Non
 
     assert [job.state_name for job in (suspended, queued, refused)] == ["Cancelled"] * 3
     assert log == ["cleaned up"], "those that never began have nothing to clean up"
+
+
+def test_a_dispatcher_runs_what_any_code_gives_it_and_says_who_refuses() -> None:
+    """I3: `dispatch`, for a dispatcher that delegates to it."""
+    log: list[str] = []
+
+    class Task:
+        def run(self) -> None:
+            log.append("run")
+
+    loop = asyncio.new_event_loop()
+    dispatcher = asyncio_dispatcher(loop)
+    dispatcher.dispatch(EmptyCoroutineContext, Task())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+    assert log == ["run"]
+    with pytest.raises(RejectedExecutionError, match="Event loop is closed"):
+        dispatcher.dispatch(EmptyCoroutineContext, Task())
 
 
 def test_a_dispatcher_needs_a_loop() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
+import shutil
 import threading
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import processes
 from tests.virtual_main import VMain
 from vmscope import (
     CancellableContinuation,
@@ -26,7 +29,7 @@ from vmscope import (
     with_timeout,
 )
 from vmscope.flow import callback_flow
-from vmscope.interop import CancelToken, cancel_token
+from vmscope.interop import CancelToken, _token, cancel_token
 from vmscope.sync import CapacityLimiter
 
 Outcome = Callable[..., Any]
@@ -167,6 +170,47 @@ def test_a_pickled_token_is_told_as_well(main: VMain, scope: CoroutineScope, whe
         with pytest.raises(CancellationException, match="the coroutine that offloaded this call was cancelled"):
             received.ensure_active()
     assert "in another process" in repr(received)
+
+
+def test_a_token_that_nobody_can_be_told_by_any_more_says_no(
+    main: VMain, scope: CoroutineScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X17: the folder for its file has gone, as at the end of the process; the cancellation goes on."""
+    monkeypatch.setattr(_token, "_made", None)
+    sent: list[bytes] = []
+
+    async def body() -> None:
+        token = cancel_token()
+        assert repr(token).startswith("<CancelToken of <")
+        sent.append(pickle.dumps(token))
+        await delay(1.0)
+
+    job = scope.launch(body)
+    main.run_current()
+    shutil.rmtree(_token._folder())
+    job.cancel()
+    main.drain()
+
+    assert job.is_cancelled
+    assert not pickle.loads(sent[0]).is_cancelled
+
+
+@processes.POSIX
+def test_the_folder_of_the_tokens_goes_with_its_process_and_not_with_a_child() -> None:
+    """X17"""
+    code, out, err = processes.run("""
+        from vmscope.interop import _token
+        folder = _token._folder()
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)
+        os.waitpid(child, 0)
+        print(os.path.isdir(folder), folder)
+    """)
+
+    there, _, folder = out.strip().partition(" ")
+    assert (code, there, err) == (0, "True", "")
+    assert not os.path.exists(folder)
 
 
 # ---- I6: events of strangers

@@ -370,6 +370,52 @@ def test_an_engine_that_answers_without_calling_is_an_error(main: VMain, scope: 
     assert "answered 'done' for double without having called it" in str(failure)
 
 
+def test_a_call_that_an_engine_drops_of_its_own_accord_is_no_cancelled_caller(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """One that is not known to tell the truth: what it has dropped may still run."""
+    engine = Strange()
+    deferred = scope.async_(offload, engine, work.double, 1)
+
+    main.run_until(lambda: bool(engine.futures))
+    engine.futures[0].answer = "cancelled"
+    engine.futures[0].cancel()
+    main.run_until(lambda: deferred.is_completed)
+
+    assert isinstance(deferred.get_completion_exception_or_none(), DeferredCancelledError)
+
+
+def test_an_engine_that_breaks_with_one_error_for_all_notes_it_once(main: VMain, scope: CoroutineScope) -> None:
+    engine = Strange()
+    broken = BrokenExecutor("a worker died")
+    calls = [scope.async_(offload, engine, work.double, number) for number in range(2)]
+
+    main.run_until(lambda: len(engine.futures) == 2)
+    for future in engine.futures:
+        future.set_exception(broken)
+    main.run_until(lambda: all(call.is_completed for call in calls))
+
+    assert [call.get_completion_exception_or_none() for call in calls] == [broken, broken]
+    assert len(broken.__notes__) == 1
+
+
+class Unhashable(Strange):
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_an_engine_that_cannot_be_told_from_others_will_do(main: VMain, scope: CoroutineScope) -> None:
+    """It is not remembered, so that a forked child is not refused it: that is all."""
+    engine = Unhashable()
+    deferred = scope.async_(offload, engine, work.double, 2)
+
+    main.run_until(lambda: bool(engine.futures))
+    engine.calls[0]()
+    engine.futures[0].set_result(None)
+    main.run_until(lambda: deferred.is_completed)
+
+    assert deferred.get_completed() == 4
+
+
 @pytest.mark.parametrize("name", ["processes", "loky"])
 def test_a_killed_worker_breaks_a_pool_of_processes_and_the_error_says_so(name: str, outcome: Outcome) -> None:
     if name == "loky":

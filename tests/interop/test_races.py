@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from vmscope import CoroutineScope, DeferredCancelledError, Dispatchers, SupervisorJob, delay, run_blocking
+from vmscope import (
+    CoroutineScope,
+    DeferredCancelledError,
+    Dispatchers,
+    IllegalStateError,
+    SupervisorJob,
+    delay,
+    run_blocking,
+)
 from vmscope._primitives import FREE_THREADED
 from vmscope.interop import as_asyncio, as_deferred, asyncio_dispatcher, await_asyncio, await_future, offload, run_on
 
@@ -180,6 +188,19 @@ class ClosedInBetween(asyncio.SelectorEventLoop):
         return handle
 
 
+class RunsWhatIsLeft(ClosedInBetween):
+    """And which, closed, still makes the calls that it has: not asyncio's way, but allowed."""
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        handle = super().call_soon_threadsafe(callback, *args, context=context)
+        self.left.append(handle)
+        return handle
+
+    def __init__(self) -> None:
+        self.left: list[asyncio.Handle] = []
+        super().__init__()
+
+
 def test_what_is_put_into_the_queue_of_a_loop_just_closed_is_taken_back() -> None:
     """I3, I9: every time."""
 
@@ -196,3 +217,79 @@ def test_what_is_put_into_the_queue_of_a_loop_just_closed_is_taken_back() -> Non
     run_blocking(job.join)
     assert job.state_name == "Cancelled"
     assert run_blocking(ours, ClosedInBetween()) == "goes on"
+
+
+def test_what_was_taken_back_from_a_closed_loop_is_not_run_by_it_after_all() -> None:
+    """I3, I9"""
+    loop = RunsWhatIsLeft()
+    log: list[str] = []
+
+    async def there() -> None:
+        log.append("ran")
+
+    async def ours() -> None:
+        with pytest.raises(DeferredCancelledError, match="its loop was closed"):
+            await await_asyncio(there(), loop)
+        for handle in loop.left:
+            handle._run()
+
+    run_blocking(ours)
+
+    assert loop.left
+    assert not log
+
+
+class SaysThatItRuns(asyncio.SelectorEventLoop):
+    """Closed between the question whether it runs and the call that is sent to it."""
+
+    def is_running(self) -> bool:
+        return self.is_closed()  # close() asks, too
+
+
+def test_a_loop_that_is_closed_just_before_it_is_sent_a_call_is_a_clean_error() -> None:
+    """I3, I9: and the coroutine is closed, without a warning."""
+
+    async def there() -> None: ...
+
+    async def ours(loop: asyncio.AbstractEventLoop) -> str:
+        with pytest.raises(IllegalStateError, match="Event loop is closed"):
+            await await_asyncio(there(), loop)
+        return "goes on"
+
+    loop = SaysThatItRuns()
+    loop.close()
+    assert run_blocking(ours, loop) == "goes on"
+
+
+def test_a_loop_that_goes_with_a_call_and_its_cancellation_in_its_queue_ends_the_wait_once() -> None:
+    """I3, I9"""
+    loop = asyncio.new_event_loop()
+    held, gate = threading.Event(), threading.Event()
+
+    async def there() -> None: ...
+
+    def hold() -> None:
+        held.set()
+        gate.wait(10)
+        loop.stop()
+
+    def run_and_close() -> None:
+        loop.call_soon(hold)
+        loop.run_forever()
+        loop.close()
+
+    async def ours(loop: asyncio.AbstractEventLoop) -> None:
+        await await_asyncio(there(), loop)
+
+    thread = threading.Thread(target=run_and_close)
+    thread.start()
+    held.wait(10)
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+    job = scope.launch(ours, loop)
+    job.cancel()
+    gate.set()
+    thread.join()
+    gc.collect()  # a free-threaded build lets go of what another thread has made no sooner
+    run_blocking(job.join)
+
+    assert job.state_name == "Cancelled"

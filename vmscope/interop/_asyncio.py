@@ -154,8 +154,8 @@ class _Visit:
 
         awaitable, self._awaitable = self._awaitable, None
         context, self._context = self._context, None
-        if awaitable is None or context is None:
-            return
+        assert awaitable is not None  # else it was lost, and so was this errand
+        assert context is not None
         if not self._wanted:
             if asyncio.isfuture(awaitable):
                 awaitable.cancel()
