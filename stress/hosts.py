@@ -7,7 +7,7 @@ Interleavings aimed at
 Figures
   idle     processor time of a loop that has nothing to do
   latency  from a post on a thread to its call, beside the toolkit's own way
-  flood    redraws in a second while messages never end
+  flood    redraws in a second while messages never end; then beside two threads that compute
   exit     from the order to close until the process has ended, while a worker hangs
 
     python -m stress hosts --seconds 60             # asyncio
@@ -142,9 +142,13 @@ def bare(kit: Kit) -> Callable[[Callable[[], object]], object]:
     return lambda fn: here.loop.call_soon_threadsafe(fn)
 
 
-def flood(kit: Kit, seconds: float) -> None:
+def flood(kit: Kit, seconds: float, beside: float = 0.0) -> None:
     host = kit.install()
     counts = [0, 0]
+
+    def compute() -> None:
+        while not host.is_closed:
+            pass
 
     def post() -> None:
         counts[0] += 1
@@ -156,9 +160,14 @@ def flood(kit: Kit, seconds: float) -> None:
 
     post()
     kit.redraws(redraw)
-    kit.later(seconds, host.end)
+    for _ in range(int(beside)):
+        threading.Thread(target=compute, daemon=True).start()
+    began, used = time.perf_counter(), time.process_time()
+    host.handler.post_delayed(host.end, seconds)
     kit.run(host)
-    print(f"{counts[1] / seconds:.0f} redraws/s, {counts[0] / seconds / 1000:.0f} thousand messages/s")
+    took, used = time.perf_counter() - began, time.process_time() - used
+    rates = f"{counts[1] / took:.0f} redraws/s, {counts[0] / took / 1000:.0f} thousand messages/s"
+    print(f"{rates}, beside {beside:.0f} that compute, on {used / took:.0%} of a processor")
 
 
 def leave(kit: Kit) -> None:
@@ -204,7 +213,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1 if PARTS[part](KITS[options.toolkit](), *map(float, arguments)) else 0
 
     failed = False
-    deadline = time.monotonic() + options.seconds
+    began = time.monotonic()
+    deadline = began + options.seconds
     rounds = 0
     seed = options.seed
     while time.monotonic() < deadline and not failed:
@@ -214,11 +224,12 @@ def main(argv: list[str] | None = None) -> int:
             print(f"hammer: seed {seed}: exit {code}\n{printed}")
         seed += 1
         rounds += ROUNDS
-    outcome = "FAILED" if failed else "none hung"
-    print(f"{options.toolkit} on {sys.version.split()[0]}: hammer {rounds} rounds, {outcome}")
+    outcome = "FAILED" if failed else "no thread hung, no process aborted"
+    rate = rounds / (time.monotonic() - began)
+    print(f"{options.toolkit} on {sys.version.split()[0]}: {rounds:,} rounds, {rate:,.0f} a second: hammer, {outcome}")
 
-    for part, argument in (("idle", 2.0), ("latency", 500), ("flood", 1.0)):
-        code, printed = child(options.toolkit, part, argument)
+    for part, *arguments in (("idle", 2.0), ("latency", 500), ("flood", 1.0), ("flood", 1.0, 2)):
+        code, printed = child(options.toolkit, part, *arguments)
         failed = failed or code != 0
         print(f"  {part}: {printed.strip()}")
     code, printed = child(options.toolkit, "leave")

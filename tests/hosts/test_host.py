@@ -531,7 +531,8 @@ def test_a_child_has_no_host_whether_its_parent_has_one_or_not() -> None:
                 self._begin()
             def _wake(self): ...
             def _release(self): ...
-        for host in None, Quiet():
+        for make in (lambda: None), Quiet:
+            host = make()
             child = os.fork()
             if child == 0:
                 os._exit(7 if _host._current is None and Looper.get_main() is None else 1)
