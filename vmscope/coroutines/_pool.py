@@ -54,7 +54,7 @@ class _Crew:
 
     __slots__ = (
         "_count", "_given_up", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks",
-        "_threads", "_waiting",
+        "_threads", "_waiting", "_was_joined",
     )  # fmt: skip
 
     def __init__(self, name: str, most: int | None, keep_alive: float | None) -> None:
@@ -65,6 +65,7 @@ class _Crew:
         self._tasks: SimpleQueue[Runnable | None] = SimpleQueue()
         self._threads: dict[Thread, InPlaceLoop] = {}
         self._given_up: list[ref[Any]] = []
+        self._was_joined = False
         self._made = 0
         self._count = 0
         self._queued = 0
@@ -191,6 +192,8 @@ class _Crew:
 
     def join_at_exit(self) -> None:
         """Wait for the threads of a pool that was shut, for each as long as what it runs is worth it."""
+        if self._was_joined:  # by the program itself
+            return
         given_up = [task for known in self._given_up if (task := known()) is not None]
         began = monotonic()
         self.join(min(CANCELLED_GRACE, EXIT_GRACE), lambda task: all(task is not lost for lost in given_up))
@@ -315,7 +318,7 @@ def shut_and_join(seconds: float | None) -> list[Thread]:
     """
     pool.shut()
     left = pool.join(seconds)
-    atexit.unregister(_exit)
+    pool._crew._was_joined = True
     return left
 
 
@@ -323,8 +326,6 @@ def _after_fork() -> None:
     for dispatcher in (Default, IO):
         dispatcher.__init__(dispatcher.parent, dispatcher.limit)  # type: ignore[misc]  # locks and counts of threads that are gone
     pool._reset()
-    atexit.unregister(_exit)  # it may be there or not: the parent's pool was shut perhaps, the child's is not
-    atexit.register(_exit)
 
 
 def _exit() -> None:
