@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
 import pytest
 
-from vmscope import CancellationException, IllegalStateError, Job, launch, run_blocking, yield_
+from vmscope import (
+    CancellationException,
+    CoroutineScope,
+    Dispatchers,
+    IllegalStateError,
+    Job,
+    current_job,
+    launch,
+    run_blocking,
+    yield_,
+)
 from vmscope.sync import (
     Barrier,
     BrokenBarrierError,
@@ -165,6 +176,82 @@ def test_a_permit_granted_to_one_who_was_cancelled_goes_back_and_none_can_be_mad
     run_blocking(main)
 
 
+@pytest.mark.parametrize("permits", ["1", True, 1.0])
+def test_a_semaphore_counts_in_whole_numbers(permits: Any) -> None:
+    """H17"""
+    with pytest.raises(TypeError, match="whole numbers"):
+        Semaphore(permits)
+
+
+# -- H16 to H18: what all have in common
+
+
+CALLS: dict[str, Callable[[], tuple[str, Callable[[], Any]]]] = {
+    "mutex": lambda: ("lock", Mutex().lock),
+    "semaphore": lambda: ("acquire", Semaphore(2).acquire),
+    "event": lambda: ("wait", _set(Event()).wait),
+    "barrier": lambda: ("wait", Barrier(1).wait),
+    "limiter": lambda: ("acquire", CapacityLimiter(1).acquire),
+    "read lock": lambda: ("lock", ReadWriteMutex().read.lock),
+}
+
+
+def _set(event: Event) -> Event:
+    event.set()
+    return event
+
+
+@pytest.mark.parametrize("made", CALLS.values(), ids=CALLS)
+def test_a_call_that_is_awaited_twice_is_refused_by_its_name(made: Callable[[], tuple[str, Any]]) -> None:
+    name, call = made()
+    wait = call()
+
+    def main() -> Body:
+        yield from wait
+        with pytest.raises(IllegalStateError, match=rf"{name}\(\) was awaited twice"):
+            yield from wait
+
+    run_blocking(main)
+
+
+def test_a_lock_that_is_waited_for_outside_a_coroutine_is_refused_by_its_name() -> None:
+    mutex = Mutex(locked=True)
+
+    with pytest.raises(IllegalStateError, match=r"lock\(\) was called outside a coroutine"):
+        next(iter(mutex.lock()))
+
+    assert mutex.statistics().waiting == 0
+
+
+HELD: dict[str, tuple[Callable[[], Any], Callable[[Any], bool]]] = {
+    "mutex": (Mutex, lambda lock: lock.try_lock()),
+    "semaphore": (lambda: Semaphore(1), lambda lock: lock.try_acquire()),
+    "limiter": (lambda: CapacityLimiter(1), lambda lock: lock.try_acquire()),
+    "read lock": (lambda: ReadWriteMutex().read, lambda lock: lock.try_lock()),
+    "write lock": (lambda: ReadWriteMutex().write, lambda lock: lock.try_lock()),
+}
+
+
+@pytest.mark.parametrize(("make", "free"), HELD.values(), ids=HELD)
+def test_what_is_granted_to_one_who_was_cancelled_is_free_again(
+    make: Callable[[], Any], free: Callable[[Any], bool]
+) -> None:
+    """H16 to H18: nothing is held by the dead."""
+
+    def main() -> Body:
+        lock = make()
+        other = lock._of.write if hasattr(lock, "_of") else lock  # who holds the write lock keeps out both
+        other.acquire_blocking()
+        job = launch(with_held, lock, lambda: None)
+        yield from yield_()
+        other._leave()
+        job.cancel()
+        yield from job.join()
+        assert free(lock)
+
+    run_blocking(main)
+
+
 # -- H18
 
 
@@ -291,6 +378,88 @@ def test_who_is_cancelled_in_a_condition_holds_the_mutex_and_passes_a_notice_on(
     run_blocking(main)
 
 
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [(lambda: Condition(3), "Mutex"), (lambda: Condition().wait_for(3), "wait_for")],  # type: ignore[arg-type]
+)
+def test_a_condition_refuses_what_is_no_mutex_or_predicate(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        make()
+
+
+def test_who_was_cancelled_before_it_could_wait_still_holds_the_mutex() -> None:
+    """H18: its `finally` may rely on that, and gives it back once."""
+
+    def main() -> Body:
+        condition = Condition()
+        held: list[bool] = []
+
+        def inside() -> Body:
+            current_job().cancel()
+            try:
+                yield from condition.wait()
+            finally:
+                held.append(condition.mutex.is_locked)
+
+        yield from launch(with_held, condition, inside).join()
+        assert (held, condition.mutex.is_locked, condition.statistics().waiting) == ([True], False, 0)
+
+    run_blocking(main)
+
+
+def test_a_notice_for_one_who_is_cancelled_is_kept_for_nobody() -> None:
+    """H18: who waits later waits for the next one."""
+
+    def main() -> Body:
+        condition = Condition()
+        only = launch(with_held, condition, condition.wait)
+        yield from yield_()
+        yield from with_held(condition, condition.notify)
+        only.cancel()
+        yield from only.join()
+        later = launch(with_held, condition, condition.wait)
+        yield from yield_()
+        assert (later.is_active, condition.statistics().waiting) == (True, 1)
+        later.cancel()
+
+    run_blocking(main)
+
+
+def test_a_coroutine_that_is_forgotten_in_a_condition_goes_without_a_word() -> None:
+    """H18: its generator is closed where nothing may be awaited, so it does not ask for the mutex again."""
+    left: list[str] = []
+
+    def body(condition: Condition) -> Body:
+        yield from condition.mutex.lock()
+        try:
+            yield from condition.wait()
+        finally:
+            left.append("finally")
+
+    CoroutineScope(Dispatchers.Unconfined).launch(body, Condition())
+    gc.collect()
+
+    assert left == ["finally"]
+
+
+def test_a_wait_outside_a_coroutine_is_refused_by_its_name() -> None:
+    """H18: and the mutex is held as before."""
+    condition = Condition()
+    assert condition.mutex.try_lock()
+
+    with pytest.raises(IllegalStateError, match=r"wait\(\) was called outside a coroutine"):
+        next(iter(condition.wait()))
+
+    assert condition.mutex.is_locked
+    assert condition.statistics().waiting == 0
+
+
+def test_a_barrier_tells_how_many_it_takes() -> None:
+    assert Barrier(3).parties == 3
+    with pytest.raises(TypeError, match="parties must be a whole number"):
+        Barrier("3")  # type: ignore[arg-type]
+
+
 def test_a_barrier_lets_all_go_with_the_last_and_begins_anew() -> None:
     def main() -> Body:
         barrier = Barrier(3)
@@ -350,6 +519,7 @@ def test_a_limiter_lends_one_token_to_one_borrower_and_grows_while_in_use() -> N
             noting(seen, name, partial(limiter.acquire, borrower))
         yield from yield_()
         limiter.total_tokens = 2
+        assert limiter.total_tokens == 2
         yield from yield_()
         assert (seen, limiter.borrowed_tokens, limiter.available_tokens) == (["b"], 2, 0)
         limiter.total_tokens = 1
@@ -453,6 +623,8 @@ def test_statistics_say_how_many_wait_and_what_is_held() -> None:
         (lambda: Barrier(2), "<Barrier 0 of 2 here>"),
         (lambda: CapacityLimiter(2), "<CapacityLimiter 0 of 2 borrowed, 0 waiting>"),
         (ReadWriteMutex, "<ReadWriteMutex 0 reading, 0 waiting>"),
+        (lambda: ReadWriteMutex().read, "<read lock of <ReadWriteMutex 0 reading, 0 waiting>>"),
+        (lambda: ReadWriteMutex().write, "<write lock of <ReadWriteMutex 0 reading, 0 waiting>>"),
     ],
 )
 def test_a_repr_shows_the_state(made: Callable[[], object], shown: str) -> None:

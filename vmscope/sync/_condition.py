@@ -13,7 +13,7 @@ from typing import Any
 from .._errors import IllegalStateError
 from .._primitives import RLock
 from ..coroutines._builders import non_cancellable
-from ..coroutines._scope import ensure_active
+from ..coroutines._coroutine import needed
 from ..coroutines._suspend import Call, Suspending
 from ._line import WAITING, Held, Line, LineStatistics, Wait, block, checked_count
 from ._mutex import Mutex
@@ -139,7 +139,7 @@ class _Notified(Wait[None]):
 
     def _enter(self, waiter: Any) -> Any:
         if waiter is None:
-            ensure_active()
+            needed("wait()")._frame.ensure_active()
         self.opened = True  # first: once it waits, a cancellation may resume the coroutine on another thread
         return super()._enter(waiter)
 
