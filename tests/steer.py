@@ -2,6 +2,7 @@
 
 No stress run meets a window of two lines often: 3.11 changes threads at calls and jumps only, and what it hides for
 millions of rounds another version shows. A mark is a comment in the source, `# S1 announce`: its first word.
+Where the window lies beside a lock no mark is needed: `beside` puts a lock in its place that lets another thread in.
 """
 
 from __future__ import annotations
@@ -59,3 +60,55 @@ def before(
         if here:
             sys.settrace(previous)
         threading.settrace(None)  # type: ignore[arg-type]
+
+
+class _Beside:
+    """See `beside`."""
+
+    def __init__(self, lock: Any, action: Callable[[], object], taken: int, released: int) -> None:
+        self._lock = lock
+        self._action = action
+        self._taken = taken
+        self._released = released
+        self._depth = 0
+        self.met = False
+
+    def _let_in(self) -> None:
+        self._taken = self._released = 0
+        self.met = True
+        other = threading.Thread(target=self._action, name="beside a lock", daemon=True)
+        other.start()
+        other.join(5)
+        assert not other.is_alive(), "what was to run beside the lock waits for the thread that it stopped"
+
+    def acquire(self) -> None:
+        self._taken -= 1
+        if self._taken == 0:
+            self._let_in()
+        self._lock.acquire()
+        self._depth += 1
+
+    def release(self) -> None:
+        self._depth -= 1
+        depth = self._depth
+        self._lock.release()
+        if depth == 0:
+            self._released -= 1
+            if self._released == 0:
+                self._let_in()
+
+    __enter__ = acquire
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def beside(home: Any, action: Callable[[], object], *, taken: int = 0, released: int = 0) -> _Beside:
+    """Run `action` once, when the lock of `home` is about to be `taken`, or was `released`, for the so-manieth time.
+
+    The action runs in a thread of its own and has ended when the thread at the lock goes on. The answer's `met` says
+    whether it came to that.
+    """
+    lock = _Beside(home._lock, action, taken, released)
+    home._lock = lock
+    return lock

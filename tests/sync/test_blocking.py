@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -22,7 +23,9 @@ from vmscope.sync import (
     Mutex,
     ReadWriteMutex,
     Semaphore,
+    _line,
 )
+from vmscope.sync._line import Parked
 
 Body = Generator[Any, Any, None]
 PATIENCE = 10.0
@@ -159,6 +162,84 @@ def test_a_blocking_send_to_a_closed_channel_raises() -> None:
 def test_what_is_no_timeout_is_refused(timeout: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="timeout"):
         Channel[int]().receive_blocking(timeout)
+
+
+def test_a_blocking_send_with_room_does_not_wait() -> None:
+    """H13"""
+    channel: Channel[int] = Channel(1)
+
+    channel.send_blocking(1, timeout=0)
+
+    assert channel.receive_blocking(timeout=0) == 1
+
+
+def test_ctrl_c_takes_a_thread_out_of_the_line() -> None:
+    """H13: what comes later is for the others."""
+    channel: Channel[int] = Channel()
+    threads = Threads()
+
+    def interrupt() -> None:
+        until(lambda: channel.statistics().receivers == 1)
+        _thread.interrupt_main()
+
+    threads.run("interrupt", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        channel.receive_blocking(PATIENCE)
+
+    threads.join()
+    assert channel.statistics().receivers == 0
+    assert channel.try_send(1).is_failure
+
+
+def sleeping(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object], end: BaseException | None) -> None:
+    """Let a sleep end as its time is up, or with `end`, after something came `meanwhile`: in the same moment."""
+
+    class Slept(Parked):
+        __slots__ = ()
+
+        def sleep(self, seconds: float) -> bool:
+            meanwhile()
+            if end is not None:
+                raise end
+            return False
+
+    monkeypatch.setattr(_line, "Parked", Slept)
+
+
+def test_an_element_that_comes_in_the_moment_of_a_ctrl_c_goes_to_the_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H13, H7"""
+    lost: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+    sleeping(monkeypatch, lambda: channel.try_send(7), KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        channel.receive_blocking()
+
+    assert lost == [7]
+
+
+def test_a_close_in_the_moment_of_a_ctrl_c_is_no_element(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H13: the interrupt is what is raised, and no hook is told."""
+    lost: list[object] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+    sleeping(monkeypatch, channel.close, KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        channel.receive_blocking()
+
+    assert lost == []
+
+
+def test_what_comes_as_the_time_is_up_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H13: an element, a lock; the answer is what happened, not what the clock says."""
+    channel: Channel[int] = Channel()
+    sleeping(monkeypatch, lambda: channel.try_send(7), None)
+    assert channel.receive_blocking(0.1) == 7
+
+    mutex = Mutex(locked=True)
+    sleeping(monkeypatch, mutex.unlock, None)
+    assert mutex.acquire_blocking(0.1)
+    assert mutex.is_locked
 
 
 LOCKS: list[Callable[[], Any]] = [
@@ -310,3 +391,7 @@ def test_a_thread_waits_on_a_condition_with_its_mutex_given_back() -> None:
         assert not condition.wait_blocking(timeout=0)
     with pytest.raises(IllegalStateError, match="lock its mutex"):
         condition.wait_blocking()
+    with condition.blocking(timeout=0):
+        with pytest.raises(TypeError, match="timeout"):
+            condition.wait_blocking("1")  # type: ignore[arg-type]
+        assert condition.mutex.is_locked, "it was never given back"

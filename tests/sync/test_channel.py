@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
+from tests.steer import beside
 from vmscope import (
     CancellationException,
     CoroutineExceptionHandler,
@@ -27,6 +29,8 @@ from vmscope.sync import (
     ClosedSendChannelError,
     UndeliveredElementError,
 )
+from vmscope.sync._channel import CLOSED
+from vmscope.sync._line import WAITING
 
 Body = Generator[Any, Any, None]
 
@@ -122,6 +126,46 @@ def test_a_channel_refuses_what_is_no_capacity_overflow_or_hook(
 # -- H3
 
 
+def test_a_call_that_is_awaited_twice_is_refused_by_its_name() -> None:
+    """H3: the element is sent, or taken, once."""
+    channel: Channel[int] = Channel(3)
+    calls: dict[str, Any] = {
+        "send": channel.send(1),
+        "receive": channel.receive(),
+        "receive_catching": channel.receive_catching(),
+        "has_next": channel._next(),
+    }
+
+    def main() -> Body:
+        for element in (2, 3):
+            channel.try_send(element)
+        for name, call in calls.items():
+            yield from call
+            with pytest.raises(IllegalStateError, match=rf"{name}\(\) was awaited twice"):
+                yield from call
+
+    run_blocking(main)
+
+
+def test_a_receiver_that_is_granted_an_element_before_it_sleeps_gets_it() -> None:
+    """H3: another thread sends between the look into the channel and the suspension."""
+    channel: Channel[int] = Channel()
+    lock = beside(channel, lambda: channel.try_send(5), released=1)
+
+    assert run_blocking(channel.receive) == 5
+    assert lock.met
+
+
+def test_a_receiver_whose_channel_is_closed_before_it_sleeps_hears_so() -> None:
+    """H5: another thread closes it between the look into the channel and the suspension."""
+    channel: Channel[int] = Channel()
+    lock = beside(channel, lambda: channel.close(Broken("why")), released=1)
+
+    with pytest.raises(Broken, match="why"):
+        run_blocking(channel.receive)
+    assert lock.met
+
+
 def test_senders_and_receivers_are_served_in_the_order_they_came() -> None:
     channel: Channel[int] = Channel()
     got: list[tuple[str, int]] = []
@@ -184,6 +228,8 @@ def test_the_answers_of_try_send_and_try_receive_are_told_apart() -> None:
 
     assert (empty.is_success, empty.is_failure, empty.is_closed) == (False, True, False)
     assert full == empty
+    assert empty != "failed"
+    assert len({full, empty, closed, channel.try_receive()}) == 2, "equal ones hash alike"
     assert (none.is_success, none.get_or_none()) == (True, None)
     assert (closed.is_closed, closed.exception_or_none()) == (True, None)
     assert isinstance(closed_send.exception_or_none(), ClosedSendChannelError)
@@ -369,6 +415,62 @@ def test_a_send_to_a_closed_channel_hands_the_element_to_the_hook_and_try_send_d
     assert lost == [1]
 
 
+@pytest.mark.parametrize("receive", ["receive", "receive_catching"])
+def test_an_element_for_a_receiver_that_is_cancelled_as_it_is_handed_over_goes_to_the_hook(receive: str) -> None:
+    """H7: another thread cancels the receiver after it was taken out of the line, and before it has the element."""
+    lost: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+
+    def main() -> Body:
+        job = launch(getattr(channel, receive))
+        yield from yield_()
+        lock = beside(channel, job.cancel, released=1)
+        assert channel.try_send(1).is_success
+        assert lock.met
+        yield from job.join()
+
+    run_blocking(main)
+
+    assert lost == [1]
+
+
+def test_a_hook_that_raises_for_what_was_pushed_out_is_told_to_the_sender_whose_element_is_in() -> None:
+    """H7: the element that was sent is not lost with the old one."""
+
+    def hook(element: int) -> None:
+        raise Broken("hook")
+
+    channel: Channel[int] = Channel(1, BufferOverflow.DROP_OLDEST, hook)
+    channel.try_send(1)
+
+    def main() -> Body:
+        with pytest.raises(UndeliveredElementError, match="handler for 1"):
+            channel.try_send(2)
+        with pytest.raises(UndeliveredElementError, match="handler for 2"):
+            yield from channel.send(3)
+
+    run_blocking(main)
+
+    assert drained(channel) == [3]
+
+
+def test_a_hook_that_raises_for_a_send_to_a_closed_channel_has_the_refusal_as_suppressed() -> None:
+    """H7"""
+
+    def hook(element: int) -> None:
+        raise Broken("hook")
+
+    channel: Channel[int] = Channel(1, on_undelivered=hook)
+    channel.close()
+
+    def main() -> Body:
+        with pytest.raises(UndeliveredElementError, match="handler for 1") as caught:
+            yield from channel.send(1)
+        assert [type(one) for one in caught.value.suppressed] == [ClosedSendChannelError]  # type: ignore[attr-defined]
+
+    run_blocking(main)
+
+
 def test_a_hook_that_raises_is_reported_and_all_other_elements_are_told_all_the_same() -> None:
     told: list[int] = []
     closed: list[BaseException | None] = []
@@ -458,6 +560,22 @@ def test_leaving_a_loop_early_leaves_the_channel_open_and_consume_each_cancels_i
     run_blocking(main)
 
 
+def test_a_consumer_that_is_cancelled_cancels_the_channel_for_the_same_reason() -> None:
+    """H8"""
+    channel: Channel[int] = Channel()
+
+    def main() -> Body:
+        job = launch(channel.consume_each, print)
+        yield from yield_()
+        job.cancel("enough")
+        yield from job.join()
+
+    run_blocking(main)
+
+    with pytest.raises(CancellationException, match="enough"):
+        channel.try_send(1).get_or_raise()
+
+
 def test_consume_each_takes_a_block_that_suspends() -> None:
     got: list[int] = []
 
@@ -496,6 +614,22 @@ def test_an_iterator_gives_in_a_generator_what_async_for_gives() -> None:
     run_blocking(main)
 
     assert got == [1, 2]
+
+
+def test_an_iterator_is_for_async_for_as_well() -> None:
+    """H8: the same iterator goes on where it was."""
+
+    async def main() -> list[int]:
+        channel: Channel[int] = Channel(3)
+        for n in range(3):
+            channel.try_send(n)
+        channel.close()
+        elements = channel.iterator()
+        assert await elements.has_next()
+        first = elements.next()
+        return [first * 10, *[element async for element in elements]]
+
+    assert run_blocking(main) == [0, 1, 2]
 
 
 def test_receive_catching_tells_a_close_as_a_result() -> None:
@@ -538,6 +672,19 @@ def test_invoke_on_close_is_settable_once_and_called_once() -> None:
         channel.invoke_on_close(calls.append)
 
     assert calls == [cause]
+
+
+def test_what_is_no_function_is_refused_by_invoke_on_close() -> None:
+    """H9: and leaves the place for one that is."""
+    channel: Channel[int] = Channel()
+    calls: list[object] = []
+
+    with pytest.raises(TypeError, match="function of the cause"):
+        channel.invoke_on_close(3)  # type: ignore[arg-type]
+    channel.invoke_on_close(calls.append)
+    channel.close()
+
+    assert calls == [None]
 
 
 def test_invoke_on_close_of_a_closed_channel_is_called_at_once() -> None:
@@ -594,3 +741,34 @@ def test_many_who_leave_a_line_are_swept_out_of_it() -> None:
         scope.cancel()
 
     run_blocking(main)
+
+
+def test_a_finalizer_may_empty_a_line_between_the_look_and_the_step() -> None:
+    """H3: it runs on the thread that holds the lock, which is reentrant, so it gets in."""
+    channel: Channel[int] = Channel()
+
+    class Looked(deque[Any]):
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            if found and not taken:
+                taken.append(None)
+                taken[0] = channel._receivers.take()  # as a try_send of the finalizer's does
+            return found
+
+    taken: list[Any] = []
+
+    def main() -> Body:
+        job = launch(channel.receive)
+        yield from yield_()
+        channel._receivers._waiting = Looked(channel._receivers._waiting)
+        with channel._lock:
+            assert channel._receivers.take() is None
+        taken[0]._grant(1)
+        yield from job.join()
+
+    run_blocking(main)
+
+
+def test_the_words_of_a_line_show_their_names() -> None:
+    """H4: in a dump of what an answer was."""
+    assert [repr(WAITING), repr(CLOSED)] == ["WAITING", "CLOSED"]
