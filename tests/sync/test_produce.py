@@ -24,9 +24,11 @@ from vmscope import (
     launch,
     run_blocking,
     supervisor_scope,
+    with_context,
     yield_,
 )
 from vmscope.sync import (
+    ActorScope,
     Channel,
     ClosedReceiveChannelError,
     ClosedSendChannelError,
@@ -39,6 +41,7 @@ from vmscope.sync import (
 )
 
 Body = Generator[Any, Any, None]
+PATIENCE = 10.0
 
 
 class Broken(Exception):
@@ -127,6 +130,53 @@ def test_cancelling_the_channel_cancels_the_producer_and_the_first_reason_stays(
     assert seen == ["one", True]
 
 
+def test_cancelling_the_job_of_a_producer_cancels_its_channel() -> None:
+    """H10: with what it holds; nobody receives half of what there was."""
+
+    async def block(producer: ProducerScope[int]) -> None:
+        await producer.send(1)
+        await producer.send(2)
+
+    def main() -> Body:
+        channel = produce(block, capacity=1)
+        yield from yield_()
+        channel.job.cancel("enough")
+        with pytest.raises(CancellationException, match="enough"):
+            yield from channel.receive()
+
+    run_blocking(main)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_ctrl_c_in_a_producer_leaves_through_run_blocking(end: type[BaseException]) -> None:
+    """H10: it is the end of the program, and no cause for a receiver to handle."""
+
+    def block(producer: ProducerScope[int]) -> None:
+        raise end("now")
+
+    def main() -> Body:
+        def supervised() -> Body:
+            channel = produce(block)
+            yield from channel.receive()
+
+        yield from supervisor_scope(supervised)
+
+    with pytest.raises(end, match="now"):
+        run_blocking(main)
+
+
+def test_a_callback_on_a_plain_thread_sends_with_the_scope_of_the_producer() -> None:
+    """H10, H13: it waits there until the element is taken."""
+
+    async def block(producer: ProducerScope[int]) -> None:
+        await with_context(Dispatchers.IO, producer.send_blocking, 1, PATIENCE)
+
+    async def main() -> list[int]:
+        return [element async for element in produce(block)]
+
+    assert run_blocking(main) == [1]
+
+
 def test_produce_in_a_cancelled_scope_gives_a_closed_channel() -> None:
     def main() -> Body:
         scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
@@ -183,6 +233,28 @@ def test_await_close_elsewhere_or_twice_is_refused() -> None:
     assert refused[2].startswith("Another handler is already registered")
 
 
+def test_await_close_of_another_producer_is_refused() -> None:
+    """H10: it would end with this one's channel, and not with the one that it names."""
+
+    def main() -> Body:
+        scopes: list[ProducerScope[int]] = []
+
+        def first(producer: ProducerScope[int]) -> Body:
+            scopes.append(producer)
+            yield from producer.await_close()
+
+        def second(producer: ProducerScope[int]) -> Body:
+            with pytest.raises(IllegalStateError, match="producer context"):
+                yield from scopes[0].await_close()
+
+        channel = produce(first)
+        yield from yield_()
+        yield from produce(second).job.join()
+        channel.close()
+
+    run_blocking(main)
+
+
 @pytest.mark.parametrize("given", [(), (3,), (CoroutineScope(),)])
 @pytest.mark.parametrize("builder", [produce, actor])
 def test_a_builder_without_a_function_is_refused(builder: Callable[..., object], given: tuple[Any, ...]) -> None:
@@ -215,6 +287,29 @@ def test_an_actor_takes_one_message_at_a_time_and_ends_with_the_close() -> None:
     run_blocking(main)
 
     assert seen == [("begin", 0), ("end", 0), ("begin", 1), ("end", 1), "over"]
+
+
+def test_an_actor_receives_in_all_ways_that_a_channel_has() -> None:
+    """H11"""
+    seen: list[object] = []
+
+    def block(mailbox: ActorScope[int]) -> Body:
+        seen.append((yield from mailbox.receive_catching()).get_or_none())
+        seen.append(mailbox.try_receive().get_or_none())
+        seen.append((mailbox.is_empty, mailbox.is_closed_for_receive))
+        seen.append((yield from with_context(Dispatchers.IO, mailbox.receive_blocking, PATIENCE)))
+        seen.append((mailbox.is_empty, mailbox.is_closed_for_receive))
+
+    def main() -> Body:
+        box = actor(block, capacity=3)
+        for element in (1, 2, 3):
+            box.try_send(element)
+        box.close()
+        yield from box.job.join()
+
+    run_blocking(main)
+
+    assert seen == [1, 2, (False, False), 3, (False, True)]
 
 
 def test_nobody_waits_for_an_actor_that_is_gone() -> None:
@@ -260,6 +355,23 @@ def test_a_lazy_actor_begins_with_its_first_message() -> None:
     run_blocking(main)
 
     assert seen == ["begin", 1]
+
+
+def test_a_lazy_actor_begins_with_a_message_from_a_plain_thread() -> None:
+    """H11, H13: which would wait for ever for one that sleeps."""
+    seen: list[int] = []
+
+    def block(mailbox: ActorScope[int]) -> Body:
+        seen.append((yield from mailbox.receive()))
+
+    def main() -> Body:
+        box = actor(block, start=CoroutineStart.LAZY)
+        yield from with_context(Dispatchers.IO, box.send_blocking, 1, PATIENCE)
+        yield from box.job.join()
+
+    run_blocking(main)
+
+    assert seen == [1]
 
 
 def test_a_conflated_actor_serves_a_button_with_one_press_remembered() -> None:
