@@ -71,6 +71,7 @@ class _Beside:
         self._taken = taken
         self._released = released
         self._depth = 0
+        self._thread = threading.current_thread()
         self.met = False
 
     def _let_in(self) -> None:
@@ -82,9 +83,10 @@ class _Beside:
         assert not other.is_alive(), "what was to run beside the lock waits for the thread that it stopped"
 
     def acquire(self) -> None:
-        self._taken -= 1
-        if self._taken == 0:
-            self._let_in()
+        if threading.current_thread() is self._thread:
+            self._taken -= 1
+            if self._taken == 0:
+                self._let_in()
         self._lock.acquire()
         self._depth += 1
 
@@ -92,7 +94,7 @@ class _Beside:
         self._depth -= 1
         depth = self._depth
         self._lock.release()
-        if depth == 0:
+        if depth == 0 and threading.current_thread() is self._thread:
             self._released -= 1
             if self._released == 0:
                 self._let_in()
@@ -104,10 +106,10 @@ class _Beside:
 
 
 def beside(home: Any, action: Callable[[], object], *, taken: int = 0, released: int = 0) -> _Beside:
-    """Run `action` once, when the lock of `home` is about to be `taken`, or was `released`, for the so-manieth time.
+    """Run `action` once, when this thread is about to take the lock of `home`, or has released it, for the n-th time.
 
-    The action runs in a thread of its own and has ended when the thread at the lock goes on. The answer's `met` says
-    whether it came to that.
+    The number is given as `taken` or as `released`. The action runs in a thread of its own and has ended when the
+    thread at the lock goes on. The answer's `met` says whether it came to that.
     """
     lock = _Beside(home._lock, action, taken, released)
     home._lock = lock

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
 
+from tests.steer import beside
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
     CompletableDeferred,
+    CoroutineDispatcher,
     CoroutineScope,
     CoroutineStart,
+    Deferred,
     DeferredCancelledError,
     Dispatchers,
+    HandlerThread,
     IllegalStateError,
+    Job,
+    SupervisorJob,
+    as_dispatcher,
     async_,
     await_cancellation,
+    current_context,
     current_job,
     delay,
     launch,
     run_blocking,
     yield_,
 )
-from vmscope.sync import Channel, ClosedReceiveChannelError, Mutex, SelectBuilder, select, select_unbiased, while_select
+from vmscope.sync import (
+    Channel,
+    ClosedReceiveChannelError,
+    Mutex,
+    ProducerScope,
+    SelectBuilder,
+    produce,
+    select,
+    select_unbiased,
+    while_select,
+)
 
 Body = Generator[Any, Any, None]
 
@@ -311,6 +330,211 @@ def test_selects_on_many_threads_lose_no_element_and_take_none_twice() -> None:
     run_blocking(main)
 
     assert sorted(got) == list(range(3 * count))
+
+
+# -- what other threads do while it comes to stand in its lines (H14): each window entered on purpose
+
+
+def selecting(*clauses: Callable[[SelectBuilder], object]) -> Any:
+    return select(lambda s: [clause(s) for clause in clauses])
+
+
+@pytest.mark.parametrize("released", [1, 2], ids=["before it stands in line", "before it hears of the end"])
+def test_a_job_that_ends_while_a_select_asks_the_others_wins(released: int) -> None:
+    job: CompletableDeferred[int] = CompletableDeferred()
+    channel: Channel[int] = Channel()
+    lock = beside(channel, lambda: job.complete(5), released=released)
+
+    assert run_blocking(selecting, lambda s: s.on_await(job), lambda s: s.on_receive(channel)) == 5
+    assert lock.met
+    assert channel.statistics().receivers == 0
+
+
+def test_an_element_that_comes_after_its_clause_was_asked_is_taken() -> None:
+    channel: Channel[int] = Channel(1)
+    lock = beside(channel, lambda: channel.try_send(5), released=1)
+
+    assert run_blocking(selecting, lambda s: s.on_receive(channel), lambda s: s.on_timeout(100)) == 5
+    assert lock.met
+
+
+def test_who_wins_while_a_select_still_registers_leaves_nothing_behind() -> None:
+    """The job is not told later, and no timer is left."""
+    job = Job()
+    channel: Channel[int] = Channel()
+
+    with VMain() as main:
+        scope = CoroutineScope(Dispatchers.Main + SupervisorJob())
+        lock = beside(channel, lambda: channel.try_send(5), released=2)
+        found = scope.async_(
+            selecting, lambda s: s.on_receive(channel), lambda s: s.on_join(job), lambda s: s.on_timeout(100)
+        )
+        main.advance(0)
+
+        assert lock.met
+        assert found.get_completed() == 5
+        assert main.looper.queue.peek_when() is None
+        assert not job._nodes
+        scope.cancel()
+
+
+def held_up(scope: CoroutineScope, lost: list[int], channel: Channel[int], clause: str) -> Job:
+    """A select that waits to receive, or to send a 9."""
+    add: dict[str, Callable[[SelectBuilder], object]] = {
+        "receive": lambda s: s.on_receive(channel, lost.append),
+        "send": lambda s: s.on_send(channel, 9, lambda: lost.append(-9)),
+    }
+    return scope.launch(selecting, add[clause])
+
+
+@pytest.mark.parametrize("window", [{"taken": 2}, {"released": 2}], ids=str)
+def test_an_element_for_a_select_that_another_thread_cancels_meanwhile_goes_to_the_hook(window: dict[str, int]) -> None:
+    lost: list[int] = []
+    channel: Channel[int] = Channel(1, on_undelivered=lost.append)
+    got: list[int] = []
+
+    with VMain() as main:
+        job = held_up(CoroutineScope(Dispatchers.Main), got, channel, "receive")
+
+        def meanwhile() -> None:
+            if "taken" in window:
+                channel.try_send(1)
+            job.cancel()
+
+        first = beside(channel, lambda: "released" in window and channel.try_send(1), released=1)
+        second = beside(channel, meanwhile, **window)
+        main.advance(0)
+        channel.cancel()
+
+    assert (first.met, second.met) == (True, True)
+    assert (lost, got) == ([1], [])
+
+
+@pytest.mark.parametrize("clause", ["receive", "send"])
+def test_a_select_that_is_cancelled_as_it_is_handed_something_tells_the_hook_only_what_is_lost(clause: str) -> None:
+    """H7, H14: what a select had sent was received; what it was to receive was not."""
+    lost: list[int] = []
+    got: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+
+    with VMain() as main:
+        job = held_up(CoroutineScope(Dispatchers.Main), got, channel, clause)
+        main.advance(0)
+        lock = beside(channel, job.cancel, released=1)
+        if clause == "receive":
+            assert channel.try_send(1).is_success
+        else:
+            assert channel.try_receive().get_or_raise() == 9
+        main.advance(0)
+
+    assert lock.met
+    assert got == []
+    assert lost == ([1] if clause == "receive" else [])
+
+
+def test_a_select_that_is_cancelled_as_its_channel_is_tells_the_hook_once() -> None:
+    """H6, H7: by the channel, which has dropped the element."""
+    lost: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+
+    with VMain() as main:
+        job = held_up(CoroutineScope(Dispatchers.Main), [], channel, "send")
+        main.advance(0)
+        lock = beside(channel, job.cancel, released=1)
+        channel.cancel()
+        main.advance(0)
+
+    assert lock.met
+    assert lost == [9]
+
+
+@pytest.mark.parametrize("window", [{"taken": 2}, {"released": 2}], ids=str)
+def test_an_element_that_a_cancelled_select_would_have_sent_is_sent_or_told_and_not_both(window: dict[str, int]) -> None:
+    """H7, H14: cancelled while the receiver, who came after the select had asked, is about to get it."""
+    lost: list[int] = []
+    channel: Channel[int] = Channel(1, on_undelivered=lost.append)
+    channel.try_send(0)
+
+    with VMain() as main:
+        job = held_up(CoroutineScope(Dispatchers.Main), [], channel, "send")
+        room = beside(channel, channel.try_receive, released=1)
+        lock = beside(channel, job.cancel, **window)
+        main.advance(0)
+
+    assert (room.met, lock.met) == (True, True)
+    there = channel.try_receive().get_or_none()
+    assert [*lost, *([] if there is None else [there])] == [9]
+
+
+# -- timeouts (H14)
+
+
+def test_a_timeout_without_end_never_wins_and_takes_no_timer() -> None:
+    with VMain() as main:
+        scope = CoroutineScope(Dispatchers.Main)
+        job = scope.launch(selecting, lambda s: s.on_timeout(inf))
+        main.advance(10_000)
+
+        assert job.is_active
+        assert main.looper.queue.peek_when() is None
+        scope.cancel()
+        main.advance(0)
+
+
+@pytest.mark.parametrize("quit_first", [True, False])
+def test_a_select_that_waits_for_the_time_of_a_looper_that_quits_ends_cancelled(quit_first: bool) -> None:
+    """Also where the looper has quit already as the select comes to wait; its `finally` runs elsewhere."""
+    ended: list[str] = []
+    thread = HandlerThread("short-lived")
+    thread.start()
+    asleep = threading.Event()
+
+    def body() -> Body:
+        try:
+            if quit_first:
+                thread.quit()
+                asleep.set()
+            else:
+                thread.handler.post(asleep.set)
+            yield from selecting(lambda s: s.on_timeout(100))
+        except CancellationException as cancelled:
+            ended.append(str(cancelled))
+            raise
+
+    job = CoroutineScope(as_dispatcher(thread.handler)).launch(body)
+    assert asleep.wait(10)
+    thread.quit()
+    run_blocking(job.join)
+    thread.join(10)
+
+    assert len(ended) == 1
+    assert "rejected" in ended[0]
+
+
+def test_a_select_counts_on_where_its_dispatcher_has_another_clock_by_then() -> None:
+    """The loop of a run_blocking is over; what was launched there beside it goes on on Default."""
+    left: list[Deferred[str]] = []
+
+    def main() -> Body:
+        scope = CoroutineScope(current_context()[CoroutineDispatcher] + SupervisorJob())
+        left.append(scope.async_(selecting, lambda s: s.on_timeout(0.01, lambda: "the time is up")))
+        yield from yield_()
+
+    run_blocking(main)
+
+    assert run_blocking(left[0].await_) == "the time is up"
+
+
+def test_a_select_takes_the_scope_of_a_producer_for_its_channel() -> None:
+    """H14: inside `produce`, sending is a clause, too."""
+
+    def block(producer: ProducerScope[int]) -> Body:
+        yield from select(lambda s: s.on_send(producer, 5))
+
+    async def main() -> list[int]:
+        return [element async for element in produce(block)]
+
+    assert run_blocking(main) == [5]
 
 
 def test_a_select_that_is_cancelled_leaves_no_trace() -> None:

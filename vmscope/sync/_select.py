@@ -102,7 +102,11 @@ class _Lined(_Clause):
     # as those see it who take it out of the line
 
     def _win(self) -> bool:
-        return self._select.take_ticket()
+        select = self._select
+        if not select.take_ticket():
+            return False
+        select.handed = self
+        return True
 
     def _grant(self, value: Any) -> None:
         self._select.won(self, value)
@@ -171,7 +175,8 @@ class _OnSend(_Lined):
 
     def leave(self) -> None:
         super().leave()
-        self._report()
+        if self._select.handed is not self:  # else its element has gone to a receiver, or with the channel
+            self._report()
 
     def _report(self) -> None:
         self.what._report_in(self._select.coroutine.coroutine_context, self._element)
@@ -351,8 +356,9 @@ def _checked(thing: Any, kind: type, clause: str) -> Any:
 class _Select(Continuation[Any]):
     """The wait of `select`: a clause and its raw outcome are what it gives."""
 
-    __slots__ = ("_asked", "_clauses", "_outcome", "coroutine", "ticket")
+    __slots__ = ("_asked", "_clauses", "_outcome", "coroutine", "handed", "ticket")
     coroutine: Coroutine
+    handed: _Clause | None  # who was taken out of its line, or need not stand there; set with the lock of that line held
 
     def __init__(self, clauses: list[_Clause]) -> None:
         self._begun = False
@@ -360,6 +366,7 @@ class _Select(Continuation[Any]):
         self._asked = 0  # how many clauses were asked: one that was not has no part in it
         self._outcome: Any = None
         self.ticket = [None]
+        self.handed = None
         for clause in clauses:
             clause._select = self
             if isinstance(clause, _Lined):
@@ -405,23 +412,25 @@ class _Select(Continuation[Any]):
         for lock in locks:
             lock.acquire()
         try:
+            if self._phase != SUSPENDED_PHASE:  # cancelled by another thread, which has had all clauses leave
+                return SUSPENDED
             for clause in lined:
                 answer = clause.try_locked()
                 if answer is not WAITING:
-                    winner = clause
+                    winner = self.handed = clause
                     break
             else:
-                if self._phase == SUSPENDED_PHASE:
-                    for clause in lined:
-                        clause.line_locked().add(clause)
+                for clause in lined:
+                    clause.line_locked().add(clause)
         finally:
             for lock in locks:
                 lock.release()
         if winner is not None:
-            raw = winner.done(answer)
-            if self._claim():
+            mine = self._claim()  # else cancelled by another thread meanwhile
+            raw = winner.done(answer)  # in any case: the other side is owed it
+            if mine:
                 return winner, raw
-            winner.give_back(raw)  # cancelled by another thread meanwhile
+            winner.give_back(raw)
             return SUSPENDED
         for other in self._clauses:
             other.enrol()
