@@ -425,21 +425,34 @@ def test_a_notice_for_one_who_is_cancelled_is_kept_for_nobody() -> None:
     run_blocking(main)
 
 
-def test_a_coroutine_that_is_forgotten_in_a_condition_goes_without_a_word() -> None:
-    """H18: its generator is closed where nothing may be awaited, so it does not ask for the mutex again."""
-    left: list[str] = []
+@pytest.mark.parametrize("spelling", ["with_held", "async with"])
+def test_a_coroutine_that_is_forgotten_in_a_condition_goes_without_a_word(spelling: str) -> None:
+    """H18: its generator is closed where nothing may be awaited, so its `finally` gets the mutex only if that is free."""
+    mutex = Mutex()
+    held: list[bool] = []
 
-    def body(condition: Condition) -> Body:
-        yield from condition.mutex.lock()
+    def wait(condition: Condition) -> Body:
         try:
             yield from condition.wait()
         finally:
-            left.append("finally")
+            held.append(mutex.is_locked)
 
-    CoroutineScope(Dispatchers.Unconfined).launch(body, Condition())
+    def generator(condition: Condition) -> Body:
+        yield from with_held(condition, wait, condition)
+
+    async def coroutine(condition: Condition) -> None:
+        async with condition:
+            try:
+                await condition.wait()
+            finally:
+                held.append(mutex.is_locked)
+
+    body = generator if spelling == "with_held" else coroutine
+    CoroutineScope(Dispatchers.Unconfined).launch(body, Condition(mutex))
     gc.collect()
 
-    assert left == ["finally"]
+    assert held == [True]
+    assert not mutex.is_locked
 
 
 def test_a_wait_outside_a_coroutine_is_refused_by_its_name() -> None:

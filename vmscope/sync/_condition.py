@@ -71,12 +71,12 @@ class Condition(Held):
         wait = _Notified(self)
         try:
             block(wait, timeout, "wait_blocking()")
+            return True
         except TimeoutError:
             return False
         finally:
             if wait.opened:
                 self.mutex.acquire_blocking()
-        return True
 
     def notify(self, count: int = 1) -> None:
         """Let the first `count` of those who wait go on, once they get the mutex.
@@ -163,7 +163,8 @@ def _wait(condition: Condition) -> Generator[Any, Any, None]:
     wait = _Notified(condition)
     try:
         yield from wait
-    except GeneratorExit:  # the coroutine is closed: nothing may be awaited any more
+    except GeneratorExit:  # the coroutine is closed: nothing may be awaited any more, but a `finally` will unlock
+        condition.mutex.try_lock()
         raise
     except BaseException:
         if wait.opened:
