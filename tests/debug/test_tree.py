@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -26,6 +27,7 @@ from vmscope import (
     coroutine_scope,
     delay,
     launch,
+    non_cancellable,
     suspend_cancellable_coroutine,
     with_context,
 )
@@ -38,6 +40,20 @@ from vmscope.debug import (
     live_coroutines,
     record_creation_stacks,
     suspension_stack,
+)
+from vmscope.debug._tree import _MOST_LINKS
+from vmscope.flow import EventFlow, MutableSharedFlow, MutableStateFlow
+from vmscope.sync import (
+    Barrier,
+    CapacityLimiter,
+    Channel,
+    Condition,
+    Event,
+    Mutex,
+    ReadWriteMutex,
+    Semaphore,
+    select,
+    with_held,
 )
 
 
@@ -216,21 +232,50 @@ def test_the_dump_has_every_coroutine_that_has_not_ended(main: VMain, scope: Cor
     main.drain()
 
 
+def acquired_twice(limiter: CapacityLimiter) -> Generator[Any, Any, None]:
+    yield from limiter.acquire(object())
+    yield from limiter.acquire()
+
+
 def test_a_coroutine_is_named_with_what_it_waits_in(main: VMain, scope: CoroutineScope) -> None:
     """G2"""
     gate = Job()
+    hot: MutableSharedFlow[int] = MutableSharedFlow()
+    full: MutableSharedFlow[int] = MutableSharedFlow()
+    condition, sides = Condition(), ReadWriteMutex()
+    sides.write.try_lock()
+    scope.launch(full.collect, lambda _: await_cancellation())
+    scope.launch(full.emit, 0)
     cases: dict[str, Any] = {
         "delay": lambda: delay(5),
         "join": gate.join,
         "suspend_cancellable_coroutine": lambda: suspend_cancellable_coroutine(lambda _: None),
         "its children": lambda: coroutine_scope(lambda: launch(gate.join)),
+        "send": lambda: Channel[int]().send(1),
+        "receive": lambda: Channel[int]().receive(),
+        "receive_catching": lambda: Channel[int]().receive_catching(),
+        "has_next": lambda: Channel[int]().iterator().has_next(),
+        "select": lambda: select(lambda s: s.on_join(gate)),
+        "lock": Mutex(locked=True).lock,
+        "lock of a ReadWriteMutex": sides.read.lock,
+        "acquire": Semaphore(1, 1).acquire,
+        "acquire of a limiter": lambda: acquired_twice(CapacityLimiter(1)),
+        "wait": Event().wait,
+        "wait at a barrier": Barrier(2).wait,
+        "wait in a condition": lambda: with_held(condition, condition.wait),
+        "collect": hot.collect,
+        "collect a state": MutableStateFlow(1).collect,
+        "collect events": EventFlow[int]().collect,
+        "emit": lambda: full.emit(1),
     }
+    main.run_current()
     jobs = {name: scope.launch(block) for name, block in cases.items()}
     main.run_current()
 
     infos = {name: coroutine_info(job) for name, job in jobs.items()}
 
-    assert {name: info and info.waits_in for name, info in infos.items()} == {name: name for name in cases}
+    words = {name: name if name == "its children" else name.split()[0] for name in cases}
+    assert {name: info and info.waits_in for name, info in infos.items()} == words
     scope.cancel()
     main.drain()
 
@@ -278,6 +323,60 @@ def test_a_coroutine_in_another_context_shows_where_it_waits(main: VMain, scope:
     assert [place.function.rsplit(".", 1)[-1] for place in suspension_stack(job)] == ["body", "waits"]
     job.cancel()
     main.drain()
+
+
+def test_a_coroutine_that_cleans_up_shielded_shows_where_it_waits(main: VMain, scope: CoroutineScope) -> None:
+    """G4: that block is a tree of its own."""
+
+    def body() -> Generator[Any, Any, None]:
+        yield from non_cancellable(delay, 5)
+
+    job = scope.launch(body)
+    main.run_current()
+
+    info = coroutine_info(job)
+    assert info is not None
+    assert (info.state, info.waits_in, str(info.stack[-1])) == ("suspended", "delay", line(body, 1))
+    main.drain()
+
+
+def test_the_stack_goes_on_where_a_generator_awaits_by_hand(main: VMain, scope: CoroutineScope) -> None:
+    """G4: through the object that stands between the two."""
+
+    def body() -> Generator[Any, Any, None]:
+        yield from outer().__await__()
+
+    job = scope.launch(body)
+    main.run_current()
+
+    names = [place.function.rsplit(".", 1)[-1] for place in suspension_stack(job)]
+    assert names == ["body", "outer", "middle", "waits"]
+    job.cancel()
+    main.drain()
+
+
+def test_a_stack_without_end_is_cut(main: VMain, scope: CoroutineScope) -> None:
+    """G4: the outer part is shown."""
+
+    def body(depth: int) -> Generator[Any, Any, None]:
+        if depth:
+            yield from body(depth - 1)
+        else:
+            yield from waits()
+
+    job = scope.launch(body, _MOST_LINKS + 10)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 2 * _MOST_LINKS)
+    try:
+        main.run_current()
+        stack = suspension_stack(job)
+        job.cancel()
+        main.drain()
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert len(stack) == _MOST_LINKS
+    assert {place.line for place in stack} == {body.__code__.co_firstlineno + 2}
 
 
 # ---- where it was launched

@@ -148,21 +148,21 @@ def test_cancelling_the_job_of_a_producer_cancels_its_channel() -> None:
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-def test_ctrl_c_in_a_producer_leaves_through_run_blocking(end: type[BaseException]) -> None:
-    """H10: it is the end of the program, and no cause for a receiver to handle."""
+def test_what_ends_the_program_leaves_a_producer_through_the_loop(end: type[BaseException]) -> None:
+    """H10: it is no cause for a receiver to handle, also where no parent takes it."""
+    reported: list[object] = []
+    handler = CoroutineExceptionHandler(lambda _, error: reported.append(error))
 
     def block(producer: ProducerScope[int]) -> None:
         raise end("now")
 
-    def main() -> Body:
-        def supervised() -> Body:
-            channel = produce(block)
-            yield from channel.receive()
+    with VMain() as main:
+        scope = CoroutineScope(Dispatchers.Main + SupervisorJob() + handler)
+        produce(scope, block)
+        with pytest.raises(end, match="now"):
+            main.drain()
 
-        yield from supervisor_scope(supervised)
-
-    with pytest.raises(end, match="now"):
-        run_blocking(main)
+    assert reported == []
 
 
 def test_a_callback_on_a_plain_thread_sends_with_the_scope_of_the_producer() -> None:

@@ -35,6 +35,7 @@ from vmscope import (
     run_blocking,
     yield_,
 )
+from vmscope.looper import MessageQueue
 from vmscope.sync import (
     Channel,
     ClosedReceiveChannelError,
@@ -511,6 +512,53 @@ def test_a_select_that_waits_for_the_time_of_a_looper_that_quits_ends_cancelled(
     assert "rejected" in ended[0]
 
 
+def test_a_select_that_has_been_served_does_not_end_with_the_timer_that_it_no_longer_needs() -> None:
+    """The looper quits between the two: the element is lost with the coroutine, and told to the hook, once."""
+    lost: list[int] = []
+    channel: Channel[int] = Channel(on_undelivered=lost.append)
+    thread = HandlerThread("short-lived")
+    thread.start()
+
+    def serve() -> None:
+        channel.try_send(5)
+        thread.quit()
+
+    job = CoroutineScope(as_dispatcher(thread.handler)).launch(
+        selecting, lambda s: s.on_receive(channel), lambda s: s.on_timeout(100)
+    )
+    thread.handler.post(serve)
+    run_blocking(job.join)
+    thread.join(10)
+
+    assert job.is_cancelled
+    assert lost == [5]
+
+
+class TwoClocks(CoroutineDispatcher):
+    """Runs on the main looper, and counts in one queue of timers after another."""
+
+    def __init__(self, *queues: MessageQueue) -> None:
+        self.queues = list(queues)
+
+    def dispatch(self, context: Any, block: Any) -> None:
+        Dispatchers.Main.dispatch(context, block)
+
+    def _timers(self) -> MessageQueue:
+        return self.queues.pop(0) if len(self.queues) > 1 else self.queues[0]
+
+
+def test_a_select_for_which_no_clock_is_left_ends_cancelled() -> None:
+    first, second = MessageQueue(), MessageQueue()
+    with VMain() as main:
+        job = CoroutineScope(TwoClocks(first, second)).launch(selecting, lambda s: s.on_timeout(100))
+        main.advance(0)
+        second.quit()
+        first.quit()
+        run_blocking(job.join)
+
+    assert "rejected" in str(job.get_cancellation_exception())
+
+
 def test_a_select_counts_on_where_its_dispatcher_has_another_clock_by_then() -> None:
     """The loop of a run_blocking is over; what was launched there beside it goes on on Default."""
     left: list[Deferred[str]] = []
@@ -523,6 +571,40 @@ def test_a_select_counts_on_where_its_dispatcher_has_another_clock_by_then() -> 
     run_blocking(main)
 
     assert run_blocking(left[0].await_) == "the time is up"
+
+
+def test_a_timeout_of_a_select_that_was_refused_ends_for_nobody() -> None:
+    """As in the reference, where its time runs from the moment that it is named."""
+
+    def body() -> Body:
+        channel: Channel[int] = Channel()
+        with pytest.raises(IllegalStateError, match="same object"):
+            yield from selecting(
+                lambda s: s.on_timeout(100), lambda s: s.on_receive(channel), lambda s: s.on_receive(channel)
+            )
+
+    with VMain() as main:
+        job = CoroutineScope(Dispatchers.Main).launch(body)
+        main.advance(0)
+        assert job.is_completed
+        main.drain()
+        assert main.now == 100
+
+
+def test_of_two_that_come_in_one_turn_the_first_wins() -> None:
+    job = Job()
+    channel: Channel[int] = Channel()
+
+    with VMain() as main:
+        found = CoroutineScope(Dispatchers.Main).async_(
+            selecting, lambda s: s.on_join(job, lambda: "ended"), lambda s: s.on_receive(channel)
+        )
+        main.advance(0)
+        channel.try_send(5)
+        job.complete()
+        main.advance(0)
+
+    assert found.get_completed() == 5
 
 
 def test_a_select_takes_the_scope_of_a_producer_for_its_channel() -> None:
