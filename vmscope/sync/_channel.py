@@ -537,8 +537,7 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
             return FAILED
         if answer is CLOSED:
             return ChannelResult("closed", None, self._send_error())
-        if answer is not None:
-            self._was_put(element, answer, tell_own=False)
+        self._was_put(element, answer, tell_own=False)
         return _SENT
 
     def send_blocking(self, element: T, timeout: float | None = None) -> None:

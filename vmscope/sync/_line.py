@@ -259,10 +259,6 @@ class Wait(Continuation[T]):
             self._coroutine._resume(answer, error, CANCELLABLE, self if error is None else None)
         return True
 
-    def _win(self) -> bool:
-        """As a clause of a select: say whether it may be taken out of the line, or another one was faster."""
-        return True
-
     def _lost(self, cause: BaseException) -> None:
         """It was granted something, and cancelled before that arrived."""
         self._give_back(self._value)
