@@ -235,8 +235,6 @@ def flowing_on(run: Run, context: CoroutineContext) -> Run:
         raise ValueError(
             f"Flow context cannot contain job in it. Had {context!r}: a flow is part of the coroutine that collects it"
         )
-    if context is EmptyCoroutineContext:
-        return run
     if isinstance(run, ChannelRun):
         return run.fused(context, OPTIONAL, _SUSPEND)
     return BufferRun(run, context)
