@@ -144,12 +144,17 @@ def folded(run: Run, initial: Any, operation: Callable[[Any, Any], Any]) -> Run:
     return start
 
 
-def chunked(run: Run, size: int) -> Run:
-    """Hand on lists of `size` values; the last one may be shorter."""
+def check_chunk_size(size: int) -> None:
+    """Refuse what is no size of a chunk."""
     if isinstance(size, bool) or not isinstance(size, int):
         raise TypeError(f"chunked() takes a whole number, got {size!r}")
     if size < 1:
         raise ValueError(f"Expected positive chunk size, but got {size}")
+
+
+def chunked(run: Run, size: int) -> Run:
+    """Hand on lists of `size` values; the last one may be shorter."""
+    check_chunk_size(size)
 
     def start(emit: Emit) -> Generator[Any, Any, None]:
         chunk: list[Any] = []

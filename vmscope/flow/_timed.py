@@ -18,6 +18,7 @@ from ..sync._select import SelectBuilder, select
 from ._channels import as_channel_run, buffered, produce_into, sends_to
 from ._emit import NOTHING, Emit, Run, run_now
 from ._merge import ChildCancelled, scoped
+from ._operators import check_chunk_size
 
 if TYPE_CHECKING:
     from ..sync._produce import ProducedChannel, ProducerScope
@@ -203,8 +204,8 @@ def chunked_within(run: Run, size: int | None, within: float) -> Run:
     """Hand on lists: when there are `size` values, or `within` seconds after the first of them."""
     if checked_seconds(within, "chunked(within=...)") < 0:
         raise ValueError(f"chunked(within=...) takes 0 seconds or more, got {within!r}")
-    if size is not None and size < 1:
-        raise ValueError(f"Expected positive chunk size, but got {size}")
+    if size is not None:
+        check_chunk_size(size)
 
     def start(emit: Emit) -> Generator[Any, Any, None]:
         return scoped(chunk, emit)
