@@ -213,6 +213,25 @@ def test_each_coroutine_is_created_running_dispatched_or_suspended(main: VMain, 
     assert coroutine_info(Job()) is None
 
 
+def test_a_coroutine_that_runs_elsewhere_just_now_is_shown_with_where(main: VMain, scope: CoroutineScope) -> None:
+    """G1, G2: its own dispatcher first."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        assert leave.wait(10)
+
+    job = scope.launch(with_context, Dispatchers.IO, block)
+    main.run_current()
+    assert entered.wait(10)
+
+    shown = job_tree(job)
+
+    leave.set()
+    main.run_until(lambda: job.is_completed)
+    assert shown.splitlines()[0] == "StandaloneCoroutine active, Dispatchers.Main, running on Dispatchers.IO"
+
+
 def test_the_dump_has_every_coroutine_that_has_not_ended(main: VMain, scope: CoroutineScope) -> None:
     """G2"""
     gc.collect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from vmscope import (
     CoroutineScope,
     CoroutineStart,
     Dispatchers,
+    EmptyCoroutineContext,
     IllegalStateError,
     Job,
     VmScopeWarning,
@@ -33,6 +35,7 @@ from vmscope import (
 from vmscope.flow import (
     Flow,
     FlowCollector,
+    FlowIterator,
     as_flow,
     callback_flow,
     channel_flow,
@@ -42,6 +45,7 @@ from vmscope.flow import (
     flow_of,
     receive_as_flow,
 )
+from vmscope.flow._emit import FlowAborted
 from vmscope.sync import Channel
 
 from .runs import Boom, failing, run
@@ -124,6 +128,68 @@ def test_f2_flows_of_values_iterables_functions_and_nothing(main: VMain) -> None
     ):
         assert run(main, source.to_list) == expected
         assert run(main, source.to_list) == expected
+
+
+def test_f2_a_flow_is_made_of_a_flow_and_of_a_channel(main: VMain) -> None:
+    """F2: the flow itself; a channel that those who collect share."""
+    values = flow_of(1, 2)
+    channel: Channel[int] = Channel(2)
+    for element in (3, 4):
+        channel.try_send(element)
+
+    shared = as_flow(channel)
+
+    assert as_flow(values) is values
+    assert [run(main, shared.first), run(main, shared.first)] == [3, 4]
+    assert not channel.is_closed_for_receive
+
+
+@pytest.mark.parametrize("answer", [None, 5, "text"])
+def test_f1_a_block_that_has_nothing_to_run_is_an_empty_flow(main: VMain, answer: object) -> None:
+    """F1: a plain function that returned; what it returned is no value of the flow."""
+    assert run(main, flow(lambda collector: answer).to_list) == []
+
+
+class Numbers:
+    """An object that is called like a function."""
+
+    async def __call__(self, count: int) -> AsyncIterator[int]:
+        for number in range(count):
+            yield number
+
+
+class Emits:
+    def __call__(self, collector: FlowCollector[int], count: int) -> Any:
+        for number in range(count):
+            yield from collector.emit(number)
+
+
+@pytest.mark.parametrize(
+    "block", [partial(by_async_generator, 3), partial(Numbers(), 3), partial(partial(by_generator), count=3)]
+)
+def test_f1_a_block_may_be_a_partial_or_an_object_that_is_called(main: VMain, block: Any) -> None:
+    """F1: an async generator is known for one through both."""
+    assert run(main, flow(block).to_list) == [0, 1, 2]
+
+
+def test_f1_an_object_that_is_called_may_emit(main: VMain) -> None:
+    """F1"""
+    assert run(main, flow(Emits(), 3).to_list) == [0, 1, 2]
+    with pytest.raises(TypeError):
+        run(main, flow(type, 1, 2).to_list)  # type: ignore[call-overload]
+
+
+def test_f1_an_emission_is_awaited_once(main: VMain) -> None:
+    """F1: the value is handed on once."""
+
+    @flow
+    def body(collector: FlowCollector[int]) -> Any:
+        emission = collector.emit(1)
+        yield from emission
+        with pytest.raises(IllegalStateError, match=r"emit\(\) was awaited twice"):
+            yield from emission
+
+    assert run(main, body.to_list) == [1]
 
 
 def test_f2_what_is_no_source_is_refused() -> None:
@@ -271,6 +337,104 @@ def test_f5_a_take_inside_a_take_ends_the_right_one(main: VMain) -> None:
     assert run(main, outer.to_list) == [(0, 0), (0, 1), (1, 0)]
 
 
+def test_f5_a_flow_that_fails_cleaning_up_after_its_collector_is_told_with_both(main: VMain) -> None:
+    """F5: neither failure is lost, and neither is caught: the collector's own must reach it."""
+
+    def body(ending: BaseException) -> Flow[int]:
+        @flow
+        def one(collector: FlowCollector[int]) -> Any:
+            try:
+                yield from collector.emit(1)
+            finally:
+                raise ending
+
+        return one
+
+    def fail(value: int) -> None:
+        raise Boom("below")
+
+    caught: list[BaseException] = []
+    with pytest.raises(Boom, match="in finally") as raised:
+        run(main, body(Boom("in finally")).catch(caught.append).collect, fail)
+    assert [str(one) for one in raised.value.suppressed] == ["below"]  # type: ignore[attr-defined]
+
+    with pytest.raises(Boom, match="below") as raised:
+        run(main, body(CancellationException("in finally")).catch(caught.append).collect, fail)
+    assert [str(one) for one in raised.value.suppressed] == ["in finally"]  # type: ignore[attr-defined]
+    assert caught == []
+
+
+def test_f12_a_hook_at_the_end_that_fails_has_what_ended_the_flow_as_suppressed(main: VMain) -> None:
+    """F12"""
+
+    def hook(cause: BaseException | None) -> None:
+        raise Boom(f"after {cause}")
+
+    with pytest.raises(Boom, match="after above") as raised:
+        run(main, failing().on_completion(hook).collect)
+    assert [str(one) for one in raised.value.suppressed] == ["above"]  # type: ignore[attr-defined]
+
+
+def test_f12_after_a_failure_the_hook_at_the_end_cannot_emit(main: VMain) -> None:
+    """F12: neither a value nor all of another flow; what it gets is the failure."""
+    log: list[object] = []
+
+    @suspend
+    def hook(collector: FlowCollector[int], cause: BaseException | None) -> Any:
+        for emission in (lambda: collector.emit(1), lambda: collector.emit_all(flow_of(1))):
+            try:
+                yield from emission()
+            except Boom as raised:
+                log.append(raised is cause)
+        log.append("over")
+
+    with pytest.raises(Boom, match="above"):
+        run(main, failing().on_completion(hook).collect, log.append)
+    assert log == [True, True, "over"]
+
+
+def test_f12_a_hook_may_take_any_number_of_arguments(main: VMain) -> None:
+    """F12: then it gets the collector, too."""
+    log: list[int] = []
+
+    def hook(*arguments: Any) -> Any:
+        log.append(len(arguments))
+        yield from arguments[0].emit(2)
+
+    assert run(main, flow_of(1).on_completion(hook).to_list) == [1, 2]
+    assert log == [2]
+
+
+@pytest.mark.parametrize("source", ["generator", "async generator", "async generator that awaits as it ends"])
+def test_f1_a_collector_that_is_forgotten_goes_without_a_word(main: VMain, source: str) -> None:
+    """F1: nothing can be awaited then, so hooks are not run; a `finally` is, up to where it would wait."""
+    log: list[str] = []
+
+    def generator(collector: FlowCollector[int]) -> Any:
+        try:
+            yield from await_cancellation()
+        finally:
+            log.append("finally")
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            log.append("finally")
+            if source.endswith("ends"):
+                await delay(1)
+                log.append("not reached")
+
+    values: Flow[int] = flow(generator) if source == "generator" else flow(numbers)
+    hooked = values.on_completion(lambda cause: log.append("completed"))
+    job = CoroutineScope(Dispatchers.Unconfined).launch(hooked.collect, lambda value: await_cancellation())
+    assert job.is_active
+    del job, hooked, values
+    gc.collect()
+
+    assert log == ["finally"]
+
+
 def test_f12_hooks_at_the_start_the_end_and_for_nothing(main: VMain) -> None:
     log: list[Any] = []
 
@@ -311,6 +475,22 @@ def test_f13_retry_begins_anew_as_often_as_it_is_told(main: VMain) -> None:
         body.retry(0)
 
 
+def test_f13_a_back_off_gives_up_after_so_many_and_for_other_failures(main: VMain) -> None:
+    """F13: what it raises is the failure itself."""
+    begun: list[float] = []
+
+    def tried(**options: Any) -> list[float]:
+        begun.clear()
+        start = main.now
+        source = failing().on_start(lambda: begun.append(main.now - start))
+        with pytest.raises(Boom, match="above"):
+            run(main, source.retry_backoff(2, 1.0, jitter=0.0, **options).collect)
+        return begun
+
+    assert tried() == [0, 1, 3]
+    assert tried(on=OSError) == [0]
+
+
 def test_f16_a_cancellation_of_the_collector_is_neither_caught_nor_retried(main: VMain) -> None:
     log: list[Any] = []
     begun: list[int] = []
@@ -343,6 +523,24 @@ def test_f17_channels_are_shared_or_consumed(main: VMain) -> None:
     assert channel.is_closed_for_receive
     with pytest.raises(IllegalStateError, match="just once"):
         run(main, once.first)
+
+
+def test_f17_a_channel_that_was_consumed_to_its_end_is_not_collected_again(main: VMain) -> None:
+    """F17"""
+    channel: Channel[int] = Channel(1)
+    channel.try_send(1)
+    channel.close()
+    values = consume_as_flow(channel)
+
+    assert run(main, values.to_list) == [1]
+    with pytest.raises(IllegalStateError, match="just once"):
+        run(main, values.to_list)
+
+
+def test_f17_emit_all_of_what_is_neither_flow_nor_channel_is_refused(main: VMain) -> None:
+    """F17"""
+    with pytest.raises(TypeError, match="a flow or a channel, got 3"):
+        run(main, flow(lambda collector: collector.emit_all(3)).collect)
 
 
 def test_f17_emit_all_of_a_channel_cancels_it_and_raises_its_cause(main: VMain) -> None:
@@ -396,6 +594,158 @@ def test_f19_async_for_raises_what_the_flow_raised(main: VMain) -> None:
     with pytest.raises(Boom, match="above"):
         run(main, body)
     assert log == [1, 2]
+
+
+def test_f19_a_loop_whose_flow_is_over_stays_over(main: VMain) -> None:
+    """F19: asked again it says so again, and closing it does nothing."""
+
+    async def body() -> list[object]:
+        values = flow_of(1).as_async_iterator()
+        seen: list[object] = [value async for value in values]
+        seen += [value async for value in values]
+        await values.aclose()
+        return seen
+
+    assert run(main, body) == [1]
+
+
+def test_f19_an_iterator_belongs_to_the_coroutine_that_began_it(main: VMain) -> None:
+    """F19: the flow runs in that one, so another one cannot ask for the next value."""
+
+    async def body() -> None:
+        values = flow_of(1, 2).as_async_iterator()
+        assert await anext(values) == 1
+
+        async def other() -> None:
+            with pytest.raises(IllegalStateError, match="begun in"):
+                await anext(values)
+
+        await launch(other).join()
+        assert await anext(values) == 2
+        await values.aclose()
+
+    run(main, body)
+
+
+def test_f19_a_cancellation_reaches_the_flow_where_it_waits(main: VMain) -> None:
+    """F19: as what its own wait raises, so that its clean-up runs in its place."""
+    log: list[Any] = []
+
+    @flow
+    def values(collector: FlowCollector[int]) -> Any:
+        try:
+            yield from delay(100)
+        except CancellationException as cancelled:
+            log.append(cancelled.message)
+            raise
+        finally:
+            log.append(current_job())
+
+    async def body() -> None:
+        async for _ in values:
+            log.append("a value")
+
+    job = CoroutineScope(Dispatchers.Main).launch(body)
+    main.run_current()
+    job.cancel("enough")
+    main.drain()
+
+    assert log == ["enough", job]
+
+
+def test_f19_a_loop_that_is_forgotten_while_its_flow_waits_closes_it(main: VMain) -> None:
+    """F19: without a word; the `finally` of the flow runs."""
+    log: list[str] = []
+
+    @flow
+    def values(collector: FlowCollector[int]) -> Any:
+        try:
+            yield from await_cancellation()
+        finally:
+            log.append("finally")
+
+    async def body() -> None:
+        async for _ in values:
+            log.append("a value")
+
+    CoroutineScope(Dispatchers.Unconfined).launch(body)
+    gc.collect()
+
+    assert log == ["finally"]
+
+
+@pytest.mark.parametrize("more", [(), (2,)])
+def test_f19_a_flow_that_swallows_its_end_and_emits_once_more_is_told(main: VMain, more: tuple[int, ...]) -> None:
+    """F19, F5: one that just ends is closed, whatever it did with the abort."""
+
+    def swallows(collector: FlowCollector[int]) -> Any:
+        try:
+            yield from collector.emit(1)
+        except BaseException:  # noqa: BLE001
+            pass
+
+    async def body() -> str:
+        async with flow_of(*more).on_start(swallows).as_async_iterator() as values:
+            assert await anext(values) == 1
+        return "closed"
+
+    if more:
+        with pytest.raises(IllegalStateError, match="emitted once more"):
+            run(main, body)
+    else:
+        assert run(main, body) == "closed"
+
+
+def test_f19_the_abort_of_another_flow_is_not_taken_for_the_end_of_the_loop(main: VMain) -> None:
+    """F19, F5: told by identity."""
+    other = FlowAborted(object())
+
+    @flow
+    def values(collector: FlowCollector[int]) -> Any:
+        try:
+            yield from collector.emit(1)
+        finally:
+            raise other
+
+    async def body() -> None:
+        async with values.as_async_iterator() as iterator:
+            await anext(iterator)
+
+    with pytest.raises(FlowAborted) as raised:
+        run(main, body)
+    assert raised.value is other
+
+
+def test_f19_an_iterator_that_outlives_its_coroutine_closes_the_flow_where_that_ran(main: VMain) -> None:
+    """F19: its clean-up runs on the same dispatcher, in a coroutine of its own."""
+    log: list[Any] = []
+    kept: list[Any] = []
+
+    @flow
+    def values(collector: FlowCollector[int]) -> Any:
+        try:
+            yield from collector.emit(1)
+        finally:
+            yield from delay(5)
+            log.append(("closed", main.now))
+
+    async def body() -> None:
+        kept.append(values.as_async_iterator())
+        await anext(kept[0])
+
+    run(main, body)
+    kept.clear()
+    gc.collect()
+    main.drain()
+
+    assert log == [("closed", 5)]
+
+
+def test_f19_an_iterator_that_was_never_made_is_dropped_without_a_word() -> None:
+    """F19: its finalizer runs though its constructor has refused."""
+    with pytest.raises(TypeError):
+        FlowIterator()  # type: ignore[call-arg]
+    gc.collect()
 
 
 def test_an_async_generator_that_is_left_early_is_closed_in_its_own_coroutine(main: VMain) -> None:
@@ -518,6 +868,57 @@ def test_flow_on_changes_the_context_above_it_only(main: VMain) -> None:
     assert log == ["above", None]
     with pytest.raises(ValueError, match="cannot contain job"):
         flow_of(1).flow_on(Job())
+
+
+def test_f14_a_collector_that_suspends_below_a_flow_on_waits_in_its_own_context(main: VMain) -> None:
+    """F14, F4: the name changes above alone, also around a wait, and a cancellation reaches who waits."""
+    log: list[Any] = []
+
+    def name() -> str:
+        return current_context()[CoroutineName].name
+
+    @flow
+    def values(collector: FlowCollector[int]) -> Any:
+        for number in (1, 2):
+            log.append(f"emits as {name()}")
+            yield from collector.emit(number)
+        log.append(f"ends as {name()}")
+
+    def slow(number: int) -> Any:
+        log.append(f"{number} as {name()}")
+        yield from delay(5)
+        log.append(f"{number} still as {name()}")
+
+    scope = CoroutineScope(Dispatchers.Main + CoroutineName("below"))
+    named = values.flow_on(CoroutineName("above"))
+    job = scope.launch(named.collect, slow)
+    main.drain()
+
+    assert not job.is_cancelled
+    expected = [["emits as above", f"{number} as below", f"{number} still as below"] for number in (1, 2)]
+    assert log == [*expected[0], *expected[1], "ends as above"]
+
+    log.clear()
+    job = scope.launch(named.collect, slow)
+    main.run_current()
+    job.cancel()
+    main.run_current()
+    assert job.is_completed
+    assert log == expected[0][:2]
+
+
+def test_f14_a_flow_on_nothing_runs_in_the_coroutine_of_its_collector(main: VMain) -> None:
+    """F14: no coroutine and no buffer comes in between."""
+    jobs: list[Job] = []
+    values = flow_of(1, 2).on_each(lambda _: jobs.append(current_job()))
+
+    def body() -> Any:
+        yield from values.flow_on(EmptyCoroutineContext).collect(lambda _: jobs.append(current_job()))
+        return current_job()
+
+    mine = run(main, body)
+
+    assert jobs == [mine] * 4
 
 
 def test_flow_on_another_dispatcher_runs_the_flow_there() -> None:

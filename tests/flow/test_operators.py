@@ -8,10 +8,35 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.virtual_main import VMain
-from vmscope import CancellationException, delay, suspend, yield_
-from vmscope.flow import Flow, NoSuchElementError, as_flow, empty_flow, flow_of
+from vmscope import (
+    CancellationException,
+    CoroutineName,
+    CoroutineScope,
+    Job,
+    current_job,
+    delay,
+    suspend,
+    yield_,
+)
+from vmscope.flow import (
+    Flow,
+    MutableSharedFlow,
+    MutableStateFlow,
+    NoSuchElementError,
+    SharingStarted,
+    SingleFlight,
+    as_flow,
+    callback_flow,
+    channel_flow,
+    combine_states,
+    empty_flow,
+    flow_of,
+    lazy_async,
+    zip_flows,
+)
+from vmscope.sync import BufferOverflow, Channel
 
-from .runs import run
+from .runs import run, scope_on_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,11 +155,116 @@ def test_f16_an_empty_flow_cannot_be_reduced(main: VMain) -> None:
         (lambda: flow_of(1).map(3), TypeError),
         (lambda: flow_of(1).flow_on(3), TypeError),
         (lambda: flow_of(1).zip_with([1]), TypeError),
+        (lambda: flow_of(1).collect(3), TypeError),
+        (lambda: flow_of(1).catch(3), TypeError),
+        (lambda: flow_of(1).chunked("2"), TypeError),
+        (lambda: flow_of(1).chunked(0, within=1), ValueError),
+        (lambda: flow_of(1).chunked("2", within=1), TypeError),
+        (lambda: flow_of(1).chunked(within=-1), ValueError),
+        (lambda: flow_of(1).flat_map_merge(lambda n: flow_of(n), "2"), TypeError),
+        (lambda: flow_of(1).retry("3"), TypeError),
+        (lambda: flow_of(1).buffer(1.5), TypeError),
+        (lambda: flow_of(1).buffer(1, "drop"), TypeError),
+        (lambda: flow_of(1).buffer(Channel.CONFLATED, BufferOverflow.DROP_LATEST), ValueError),
+        (lambda: channel_flow(3), TypeError),
+        (lambda: callback_flow(3), TypeError),
+        (lambda: zip_flows(flow_of(1)), TypeError),
+        (lambda: MutableStateFlow(1).map_state(3), TypeError),
+        (lambda: combine_states(fn=print), ValueError),
+        (lambda: MutableSharedFlow(1.5), TypeError),
+        (lambda: MutableSharedFlow(1, 1, "drop"), TypeError),
+        (lambda: MutableSharedFlow().fail("no exception"), TypeError),
+        (lambda: flow_of(1).share_in(CoroutineScope(Job()), "lazily"), TypeError),
+        (lambda: flow_of(1).share_in(Job(), SharingStarted.LAZILY), TypeError),
+        (lambda: lazy_async(3), TypeError),
+        (lambda: SingleFlight(3), TypeError),
     ],
 )
 def test_f7_bad_arguments_are_refused_at_once(make: Callable[[], object], error: type[Exception]) -> None:
     with pytest.raises(error):
         make()
+
+
+def test_f7_what_ends_a_flow_further_below_passes_a_take_while(main: VMain) -> None:
+    """F5: an abort is stopped by the one that raised it."""
+    assert run(main, as_flow(range(9)).take_while(lambda n: n < 5).first) == 0
+
+
+def test_f8_values_that_cannot_tell_whether_they_are_equal_are_not(main: VMain) -> None:
+    """F8: an array of several numbers, say."""
+
+    class Array:
+        def __eq__(self, other: object) -> Any:
+            raise ValueError("the truth value of an array is ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    first, second = Array(), Array()
+
+    seen = run(main, flow_of(first, first, second).distinct_until_changed().to_list)
+
+    assert [id(one) for one in seen] == [id(first), id(second)]
+
+
+def test_f16_collect_indexed_counts_the_values(main: VMain) -> None:
+    """F16: the block may suspend."""
+    log: list[Any] = []
+
+    def slow(index: int, value: str) -> Any:
+        yield from delay(1)
+        log.append((index, value, main.now))
+
+    run(main, flow_of("a", "b").collect_indexed, slow)
+    run(main, flow_of("c").collect_indexed, lambda index, value: log.append((index, value)))
+
+    assert log == [(0, "a", 1), (1, "b", 2), (0, "c")]
+
+
+def test_f18_cancellable_hands_on_what_there_is_until_the_cancellation(main: VMain) -> None:
+    """F18"""
+    log: list[int] = []
+
+    def collect() -> Any:
+        def each(value: int) -> None:
+            log.append(value)
+            if value == 2:
+                current_job().cancel()
+
+        yield from as_flow(range(9)).cancellable().collect(each)
+
+    job = scope_on_main().launch(collect)
+    main.drain()
+
+    assert job.is_cancelled
+    assert log == [0, 1, 2]
+
+
+SLOWLY: dict[str, Callable[[Flow[int]], Flow[Any]]] = {
+    "map_latest": lambda values: values.map_latest(lambda value: value),
+    "map_concurrent": lambda values: values.map_concurrent(2, lambda value: value),
+    "map_concurrent in any order": lambda values: values.map_concurrent(2, int, ordered=False).buffer(0),
+    "flat_map_concat": lambda values: values.flat_map_concat(flow_of),
+    "as_flow of a function": lambda values: as_flow(lambda: 1),
+    "chunked": lambda values: values.chunked(2).map(lambda chunk: chunk[0]),
+    "flow_on a name": lambda values: values.flow_on(CoroutineName("above")),
+    "buffer": lambda values: values.buffer(0),
+}
+
+
+@pytest.mark.parametrize("change", SLOWLY.values(), ids=SLOWLY)
+def test_f1_an_operator_waits_for_a_collector_that_suspends(
+    main: VMain, change: Callable[[Flow[int]], Flow[Any]]
+) -> None:
+    """F1: also for its last value."""
+    log: list[Any] = []
+
+    def slow(value: int) -> Any:
+        yield from delay(5)
+        log.append((value, main.now))
+
+    run(main, change(flow_of(1)).collect, slow)
+
+    assert log == [(1, 5)]
 
 
 def test_f7_take_ends_the_flow_above_after_the_last_one_is_delivered(main: VMain) -> None:

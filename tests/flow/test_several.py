@@ -8,6 +8,7 @@ import pytest
 
 from vmscope import (
     CancelScope,
+    CoroutineName,
     CoroutineExceptionHandler,
     CoroutineScope,
     Dispatchers,
@@ -22,7 +23,9 @@ from vmscope import (
     yield_,
 )
 from vmscope.flow import (
+    SingleFlight,
     as_flow,
+    callback_flow,
     combine,
     combine_transform,
     empty_flow,
@@ -34,7 +37,7 @@ from vmscope.flow import (
     race_success,
     zip_flows,
 )
-from vmscope.sync import BufferOverflow, Channel
+from vmscope.sync import BufferOverflow, Channel, ProducerScope
 
 from .runs import Boom, failing, run, ticking, timed
 
@@ -125,6 +128,38 @@ def test_f11_combine_waits_for_all_and_then_follows_each(main: VMain) -> None:
     assert run(main, emitted.to_list) == [1, 2]
 
 
+def test_f11_combine_of_flows_that_are_all_there_skips_no_second_value_of_one(main: VMain) -> None:
+    """F11: what waits is taken up to the second value of one source. The lists are those of the reference."""
+
+    def slow(log: list[str]) -> Any:
+        def each(value: str) -> Any:
+            log.append(value)
+            yield from delay(10)
+
+        return each
+
+    for other, expected in ((flow_of("a"), "1a 3a 5a 6a"), (as_flow("123"), "11 32 53 63")):
+        log: list[str] = []
+        run(main, combine(as_flow(range(1, 7)), other, fn=lambda n, s: f"{n}{s}").collect, slow(log))
+        assert log == expected.split()
+
+
+def test_f11_combine_of_no_flows_is_empty(main: VMain) -> None:
+    """F11"""
+    assert run(main, combine_transform(fn=lambda collector: collector.emit(1)).to_list) == []
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_f11_zip_takes_any_number_of_flows(main: VMain, count: int) -> None:
+    """F11: tuples, or what a function makes of as many values."""
+    flows = [as_flow(range(n, n + 2)) for n in range(count)]
+
+    assert run(main, zip_flows(*flows).to_list) == [tuple(range(count)), tuple(range(1, count + 1))]
+    assert run(main, zip_flows(*flows, fn=lambda *values: sum(values)).to_list) == [
+        sum(range(count)), sum(range(1, count + 1)),
+    ]  # fmt: skip
+
+
 def test_a_failure_of_one_ends_the_others(main: VMain) -> None:
     log: list[str] = []
 
@@ -164,6 +199,9 @@ def test_f14_neighbouring_buffers_are_one_channel(main: VMain) -> None:
     assert ahead(lambda f: f.conflate()) == 100
     assert ahead(lambda f: f.buffer(Channel.UNLIMITED)) == 100
     assert ahead(lambda f: f.buffer()) == 66
+    assert ahead(lambda f: f.buffer().buffer(3)) == ahead(lambda f: f.buffer(3).buffer()) == 5
+    assert ahead(lambda f: f.flow_on(CoroutineName("a")).buffer(3)) == 5
+    assert ahead(lambda f: f.buffer(3).flow_on(CoroutineName("a"))) == 5
 
 
 def test_f14_a_failure_above_overtakes_what_is_in_the_buffer(main: VMain) -> None:
@@ -180,6 +218,40 @@ def test_f15_debounce_lets_a_value_through_once_it_is_quiet_and_the_last_at_the_
     run(main, timed, main, ticking((0, 1), (3, 2), (9, 3), (1, 4)).debounce(5), log)
 
     assert log == [(8, 2), (13, 4)]
+
+
+@pytest.mark.parametrize("change", [lambda f: f.debounce(5), lambda f: f.sample(5), lambda f: f.timeout(5)])
+def test_f15_a_failure_above_passes_what_watches_the_clock(main: VMain, change: Any) -> None:
+    """F15: of the flow itself, or the cause that a callback has closed it with."""
+
+    def calls_back(producer: ProducerScope[int]) -> Any:
+        producer.close(Boom("above"))
+        yield from producer.await_close()
+
+    for source in (failing(1), callback_flow(calls_back)):
+        with pytest.raises(Boom, match="above"):
+            run(main, change(source).collect)
+
+
+def test_f15_debounce_may_ask_each_value_how_long(main: VMain) -> None:
+    """F15: none at all, a while, or something that is no time."""
+    log: list[Any] = []
+
+    run(main, timed, main, ticking((1, 0), (1, 5), (9, 2)).debounce(float), log)
+    assert log == [(1, 0), (7, 5), (11, 2)]
+
+    with pytest.raises(ValueError, match="not be negative"):
+        run(main, flow_of(1).debounce(lambda value: -1.0).collect)
+
+
+def test_f15_a_timeout_that_was_kept_ends_with_the_flow(main: VMain) -> None:
+    """F15"""
+    log: list[Any] = []
+
+    run(main, timed, main, ticking((1, 1), (3, 2)).timeout(5), log)
+
+    assert log == [(1, 1), (4, 2)]
+    assert main.now == 4
 
 
 def test_f15_sample_takes_the_newest_each_period_and_drops_the_last(main: VMain) -> None:
@@ -284,6 +356,81 @@ def test_race_gives_the_first_and_ends_the_others(main: VMain) -> None:
     with pytest.raises(ExceptionGroup) as all_failed:
         run(main, race_success, after(1, Boom("1")), after(2, Boom("2")))
     assert [str(failure) for failure in all_failed.value.exceptions] == ["1", "2"]
+
+
+def test_a_race_needs_somebody_to_run(main: VMain) -> None:
+    for started in (race, race_success):
+        with pytest.raises(ValueError, match="at least one block"):
+            run(main, started)
+
+
+def test_a_lazy_value_can_be_asked_whether_it_is_there_and_forgotten(main: VMain) -> None:
+    begun: list[int] = []
+
+    def compute() -> Any:
+        number = len(begun)
+        begun.append(number)
+        yield from delay(5)
+        return number
+
+    value = lazy_async(compute)
+    asking = CoroutineScope(Dispatchers.Main).async_(value.await_)
+    main.run_current()
+    assert not value.is_completed
+    value.reset()
+    assert run(main, value.await_) == 1
+    assert asking.get_completed() == 0, "who waited then gets what it waited for"
+    assert value.is_completed
+    value.reset()
+    assert not value.is_completed
+
+
+def test_a_single_flight_computes_a_key_once_for_all_who_ask_meanwhile(main: VMain) -> None:
+    begun: list[str] = []
+
+    def load(key: str) -> Any:
+        begun.append(key)
+        yield from delay(5)
+        return key.upper()
+
+    for keep, expected in ((True, "a b b"), (False, "a b a b")):
+        begun.clear()
+        flights: SingleFlight[str, str] = SingleFlight(load, keep=keep)
+        scope = CoroutineScope(Dispatchers.Main)
+        asking = [scope.async_(flights.get, key) for key in "aba"]
+        main.drain()
+        assert [one.get_completed() for one in asking] == ["A", "B", "A"]
+        assert begun == ["a", "b"]
+
+        assert run(main, flights.get, "a") == "A"
+        flights.forget("b")
+        flights.forget("never asked for")
+        assert run(main, flights.get, "b") == "B"
+        assert begun == expected.split()
+
+
+def test_a_flight_that_nobody_waits_for_any_more_is_cancelled_and_one_that_failed_begun_anew(main: VMain) -> None:
+    log: list[str] = []
+
+    def load(key: int) -> Any:
+        log.append("begun")
+        try:
+            yield from delay(5)
+        finally:
+            log.append("ended")
+        raise Boom(str(key))
+
+    flights: SingleFlight[int, str] = SingleFlight(load)
+    asking = CoroutineScope(Dispatchers.Main).async_(flights.get, 1)
+    main.run_current()
+    asking.cancel()
+    main.run_current()
+    assert log == ["begun", "ended"]
+
+    for _ in range(2):
+        with pytest.raises(Boom, match="1"):
+            run(main, flights.get, 1)
+    assert log == ["begun", "ended"] * 3
 
 
 def test_a_lazy_value_is_computed_once_for_all_who_ask(main: VMain) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.steer import beside
 from tests.virtual_main import VMain
 from vmscope import (
     CoroutineExceptionHandler,
@@ -19,6 +21,7 @@ from vmscope import (
     VmScopeWarning,
     await_cancellation,
     delay,
+    run_blocking,
     yield_,
 )
 from vmscope.flow import (
@@ -222,6 +225,181 @@ def test_a_collector_that_leaves_lets_the_emitters_go_on(main: VMain) -> None:
     assert log == ["emitted 1", "emitted 2", "emitted 3"]
 
 
+# -- what other threads do between an emitter's steps (F20): each window entered on purpose
+
+
+def full(capacity: int, gate: Job, log: list[Any]) -> tuple[MutableSharedFlow[int], Job]:
+    """A flow with values up to its capacity, and its collector: it rests in the first one until `gate` has ended."""
+    shared: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=capacity)
+
+    def each(value: int) -> Any:
+        log.append(value)
+        yield from gate.join()
+
+    collector = CoroutineScope(Dispatchers.Unconfined).launch(shared.collect, each)
+    run_blocking(shared.emit, 0)
+    for _ in range(capacity):
+        assert shared.try_emit(0)
+    log.clear()
+    return shared, collector
+
+
+def test_f20_an_emitter_that_another_thread_cancels_before_it_stands_in_line_emits_nothing(main: VMain) -> None:
+    gate, log = Job(), []  # type: ignore[var-annotated]
+    shared, collector = full(1, gate, log)
+    job = scope_on_main().launch(shared.emit, 1)
+    lock = beside(shared, job.cancel, taken=2)
+
+    main.drain()
+    gate.complete()
+    collector.cancel()
+
+    assert lock.met
+    assert job.is_cancelled
+    assert log == [0]
+
+
+@pytest.mark.parametrize("capacity", [0, 1])
+def test_f20_room_that_another_thread_makes_before_the_emitter_waits_is_taken(main: VMain, capacity: int) -> None:
+    gate, log = Job(), []  # type: ignore[var-annotated]
+    shared, collector = full(capacity, gate, log)
+    job = scope_on_main().launch(shared.emit, 1)
+    lock = beside(shared, gate.complete, released=1)
+
+    main.drain()
+
+    assert lock.met
+    assert job.is_completed
+    assert not job.is_cancelled
+    assert log == [0] * capacity + [1]
+    collector.cancel()
+
+
+def test_f20_a_collector_that_leaves_as_somebody_emits_takes_the_room_with_it(main: VMain) -> None:
+    """Then nobody is there, and nothing is kept."""
+    gate, log = Job(), []  # type: ignore[var-annotated]
+    shared, collector = full(0, gate, log)
+    job = scope_on_main().launch(shared.emit, 1)
+    lock = beside(shared, collector.cancel, taken=1)
+
+    main.drain()
+
+    assert lock.met
+    assert job.is_completed
+    assert shared.subscription_count.value == 0
+    assert log == []
+
+
+def test_f20_an_emitter_that_is_moved_up_and_cancelled_at_once_has_emitted(main: VMain) -> None:
+    """The value is in the buffer by then, and all get it, as in the reference."""
+    log: list[int] = []
+    shared: MutableSharedFlow[int] = MutableSharedFlow(extra_buffer=1)
+
+    def slow(value: int) -> Any:
+        log.append(value)
+        yield from delay(1)
+
+    collecting(shared, slow)
+    main.run_current()
+    job = emitting(shared, 1, 2, 3)
+    main.run_current()
+    lock = beside(shared, job.cancel, released=1)
+    main.drain()
+
+    assert lock.met
+    assert job.is_cancelled
+    assert log == [1, 2, 3]
+
+
+def test_f20_an_emitter_that_goes_on_and_is_cancelled_in_the_same_moment_has_emitted(main: VMain) -> None:
+    """What the canceller has found waiting goes on by itself before it is told."""
+    gate, log = Job(), []  # type: ignore[var-annotated]
+    shared, collector = full(1, gate, log)
+    job = scope_on_main().launch(shared.emit, 1)
+    main.drain()
+    lock = beside(job, gate.complete, released=2)  # the canceller knows by then who waits, and has not told it
+
+    job.cancel()
+    main.drain()
+
+    assert lock.met
+    assert job.is_cancelled
+    assert log == [0, 1]
+    collector.cancel()
+
+
+def test_f20_a_collector_may_cancel_the_emitter_before_the_others_have_the_value(main: VMain) -> None:
+    """The emission is taken back from those who have not seen it; the emitter ends cancelled, and once."""
+    log: list[Any] = []
+    shared: MutableSharedFlow[int] = MutableSharedFlow()
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    def first(value: int) -> None:
+        log.append(("first", value))
+        if value == 1:
+            job.cancel()
+
+    jobs = [scope.launch(shared.collect, first), scope.launch(shared.collect, lambda value: log.append(value))]
+    job = scope_on_main().launch(shared.emit, 1)
+    main.drain()
+    emitting(shared, 2)
+    main.drain()
+
+    assert job.is_cancelled
+    assert log == [("first", 1), ("first", 2), 2]
+    for each in jobs:
+        each.cancel()
+
+
+def test_f20_a_value_that_comes_between_a_collectors_look_and_its_sleep_is_seen(main: VMain) -> None:
+    for shared in (MutableSharedFlow(extra_buffer=1), EventFlow()):
+        emit = getattr(shared, "try_emit", None) or shared.send
+        lock = beside(shared, partial(emit, 5), released=2)
+        assert run(main, shared.first) == 5
+        assert lock.met
+
+
+def test_f20_an_emission_is_awaited_once(main: VMain) -> None:
+    """F20"""
+    shared: MutableSharedFlow[int] = MutableSharedFlow(replay=3)
+
+    def body() -> Any:
+        emission = shared.emit(1)
+        yield from emission
+        with pytest.raises(IllegalStateError, match=r"emit\(\) was awaited twice"):
+            yield from emission
+
+    run(main, body)
+
+    assert shared.replay_cache == (1,)
+
+
+def test_f26_views_show_the_replay_and_what_they_are_made_of(main: VMain) -> None:
+    """F26, F22"""
+    shared: MutableSharedFlow[int] = MutableSharedFlow(replay=1)
+    shared.try_emit(1)
+
+    view = shared.as_shared_flow()
+    observed = view.on_subscription(lambda: None)
+
+    assert view.replay_cache == observed.replay_cache == (1,)
+    assert repr(view) == f"<SharedFlow of {shared!r}>"
+    assert repr(EventFlow()) == "<EventFlow, 0 collectors, 0 events kept>"
+
+
+def test_a_collector_that_waits_hears_of_the_end(main: VMain) -> None:
+    shared: MutableSharedFlow[int] = MutableSharedFlow()
+    job = collecting(shared, print)
+    main.drain()
+    assert job.is_active
+
+    shared.complete()
+    main.drain()
+
+    assert job.is_completed
+    assert not job.is_cancelled
+
+
 def test_a_hot_flow_can_complete_and_fail(main: VMain) -> None:
     for end, expected in (
         (lambda shared: shared.complete(), None),
@@ -297,6 +475,52 @@ def test_f27_the_end_reaches_the_collectors_where_that_is_wanted(main: VMain) ->
     shared = flow_of(1, 2).share_in(scope, SharingStarted.LAZILY, propagate_completion=True)
 
     assert run(main, shared.to_list) == [1, 2]
+    scope.cancel()
+
+
+def test_f27_a_failure_reaches_the_collectors_where_that_is_wanted(main: VMain) -> None:
+    """F27: and the scope, as always."""
+    told: list[BaseException] = []
+    handler = CoroutineExceptionHandler(lambda _, failure: told.append(failure))
+    scope = CoroutineScope(Dispatchers.Main + SupervisorJob() + handler)
+
+    shared = failing(1).share_in(scope, SharingStarted.LAZILY, propagate_completion=True)
+
+    log: list[int] = []
+    with pytest.raises(Boom, match="above"):
+        run(main, shared.collect, log.append)
+    assert log == [1]
+    assert [str(failure) for failure in told] == ["above"]
+
+
+def test_f27_a_flow_without_a_buffer_is_shared_without_one(main: VMain) -> None:
+    """F27, F14: each value waits for the slowest collector; otherwise there is room for 64."""
+    for change, expected in ((lambda f: f.buffer(0), 2), (lambda f: f, 66)):
+        emitted: list[int] = []
+        source = as_flow(range(100)).on_each(emitted.append)
+        scope = CoroutineScope(Dispatchers.Main)
+        shared = change(source).share_in(scope, SharingStarted.LAZILY)
+        collecting(shared, lambda _: await_cancellation())
+        main.drain()
+        assert len(emitted) == expected
+        scope.cancel()
+
+
+def test_f28_a_shared_flow_forgets_its_replay_where_its_policy_says_so(main: VMain) -> None:
+    """F28: with no time given, as soon as the last one has left."""
+    scope = CoroutineScope(Dispatchers.Main)
+    policy = SharingStarted.WHILE_SUBSCRIBED(1, replay_expiration=0)
+    shared = ticking((0, "a"), (50, "b")).share_in(scope, policy, replay=1)
+
+    job = collecting(shared, lambda _: None)
+    main.advance(5)
+    assert shared.replay_cache == ("a",)
+    job.cancel()
+    main.advance(0.5)
+    assert shared.replay_cache == ("a",)
+    main.advance(1)
+
+    assert shared.replay_cache == ()
     scope.cancel()
 
 
@@ -376,8 +600,29 @@ def test_f28_the_commands_of_the_policies(main: VMain) -> None:
 
     assert seen == [(10, start), (16, stop), (19, reset)]
     assert run(main, SharingStarted.EAGERLY.commands(counts).to_list) == [start]  # type: ignore[arg-type]
+    lazily: list[SharingCommand] = []
+    collecting(SharingStarted.LAZILY.commands(counts), lazily.append)  # type: ignore[arg-type]
+    counts.try_emit(0)
+    main.drain()
+    assert lazily == []
+    for count in (1, 0, 1):
+        counts.try_emit(count)
+    main.drain()
+    assert lazily == [start], "once, for the first who comes"
     with pytest.raises(ValueError, match="negative"):
         SharingStarted.WHILE_SUBSCRIBED(-1)
+
+
+def test_f28_policies_with_the_same_times_are_equal_and_show_what_they_are() -> None:
+    """F28"""
+    made = SharingStarted.WHILE_SUBSCRIBED
+
+    assert made(5) == made(5)
+    assert made(5) not in (made(6), made(5, 0), SharingStarted.LAZILY, 5)
+    assert len({made(5), made(5), made(6)}) == 2
+    assert [repr(one) for one in (SharingStarted.EAGERLY, SharingStarted.LAZILY, made(5, 0))] == [
+        "SharingStarted.EAGERLY", "SharingStarted.LAZILY", "SharingStarted.WHILE_SUBSCRIBED(5, 0)",
+    ]  # fmt: skip
 
 
 def test_f28_a_policy_of_ones_own(main: VMain) -> None:
@@ -410,8 +655,6 @@ def test_a_shared_flow_gives_each_thread_all_values_in_order() -> None:
         yield from shared.subscription_count.first(lambda count: count == 2)
         for number in range(300):
             yield from shared.emit(number)
-
-    from vmscope import run_blocking
 
     run_blocking(emit)
     for thread in threads:

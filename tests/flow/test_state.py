@@ -13,6 +13,7 @@ from tests.virtual_main import VMain
 from vmscope import (
     CoroutineScope,
     Dispatchers,
+    IllegalStateError,
     Job,
     SupervisorJob,
     VmScopeWarning,
@@ -20,7 +21,7 @@ from vmscope import (
     run_blocking,
     yield_,
 )
-from vmscope.flow import MutableStateFlow, SharingStarted, StateFlow, combine_states, flow_of
+from vmscope.flow import FlowCollector, MutableStateFlow, SharingStarted, StateFlow, combine_states, flow_of
 
 from .runs import end_scopes, run, scope_on_main
 
@@ -133,6 +134,74 @@ def test_f25_updates_from_many_threads_lose_nothing() -> None:
     assert state.update_and_get(lambda value: value + 1) == 2001
     assert state.get_and_update(lambda value: value + 1) == 2001
     assert state.value == 2002
+
+
+@pytest.mark.parametrize(("name", "answer"), [("update_and_get", 110), ("get_and_update", 100), ("update", None)])
+def test_f25_an_update_is_made_again_where_another_thread_was_faster(name: str, answer: int | None) -> None:
+    """F25: the function is called with the value that is there by then."""
+    state = MutableStateFlow(1)
+    seen: list[int] = []
+
+    def add_ten(value: int) -> int:
+        seen.append(value)
+        if len(seen) == 1:
+            other = threading.Thread(target=state.try_emit, args=(100,))
+            other.start()
+            other.join()
+        return value + 10
+
+    assert getattr(state, name)(add_ten) == answer
+    assert state.value == 110
+    assert seen == [1, 100]
+
+
+def test_f23_on_subscription_of_a_state_emits_before_the_value(main: VMain) -> None:
+    """F23: to this collector alone; several hooks in the order in which they were added, as in the reference."""
+    state = MutableStateFlow(3)
+    log: list[int] = []
+    other: list[int] = []
+    collecting(state, other)
+
+    def first(collector: FlowCollector[int]) -> Any:
+        yield from collector.emit(1)
+
+    def second(collector: FlowCollector[int]) -> Any:
+        yield from collector.emit(2)
+
+    observed = state.on_subscription(first).on_subscription(second)
+    collecting(observed, log)
+    main.drain()
+
+    assert log == [1, 2, 3]
+    assert other == [3]
+    assert observed.replay_cache == (3,)
+
+
+def test_f24_an_emission_is_awaited_once(main: VMain) -> None:
+    """F24"""
+    state = MutableStateFlow(0)
+
+    def body() -> Any:
+        emission = state.emit(1)
+        yield from emission
+        state.value = 2
+        with pytest.raises(IllegalStateError, match=r"emit\(\) was awaited twice"):
+            yield from emission
+
+    run(main, body)
+
+    assert state.value == 2
+
+
+def test_f24_a_repr_shows_the_value() -> None:
+    """F24: of what is set, of what is read only, and of what is derived."""
+    state = MutableStateFlow(1)
+
+    assert repr(state) == "<MutableStateFlow 1, 0 collectors>"
+    assert repr(state.as_state_flow()) == "<StateFlow 1>"
+    assert repr(state.map_state(str)) == "<Derived '1'>"
+    assert repr(state.as_shared_flow()) == "<SharedFlow of <MutableStateFlow 1, 0 collectors>>"
+    assert repr(state.on_subscription(lambda: None)) == "<Subscribed>"
 
 
 def test_f26_a_view_can_only_be_read() -> None:

@@ -105,7 +105,8 @@ class FlowIterator(Generic[T_co]):
 
     def _close(self, coroutine: Any) -> Generator[Any, Any, None]:
         try:
-            if (yield from self._drive(coroutine, FlowAborted(self))):
+            once_more = yield from self._drive(coroutine, FlowAborted(self))
+            if once_more:
                 raise IllegalStateError("a flow that was left early emitted once more: let what `emit` raises pass")
         except FlowAborted as aborted:
             if aborted.owner is not self:
