@@ -242,7 +242,6 @@ def test_f18_cancellable_hands_on_what_there_is_until_the_cancellation(main: VMa
 SLOWLY: dict[str, Callable[[Flow[int]], Flow[Any]]] = {
     "map_latest": lambda values: values.map_latest(lambda value: value),
     "map_concurrent": lambda values: values.map_concurrent(2, lambda value: value),
-    "map_concurrent in any order": lambda values: values.map_concurrent(2, int, ordered=False).buffer(0),
     "flat_map_concat": lambda values: values.flat_map_concat(flow_of),
     "as_flow of a function": lambda values: as_flow(lambda: 1),
     "chunked": lambda values: values.chunked(2).map(lambda chunk: chunk[0]),

@@ -314,6 +314,14 @@ def test_concurrent_map_keeps_the_order_and_the_limit(main: VMain) -> None:
     assert most == 3
     unordered = as_flow(range(3)).map_concurrent(3, work, ordered=False)
     assert run(main, unordered.to_list) == [2, 1, 0]
+    log: list[Any] = []
+
+    def slow(number: int) -> Any:
+        yield from delay(20)
+        log.append(number)
+
+    run(main, unordered.buffer(0).collect, slow)
+    assert log == [2, 1, 0], "none is lost where there is no room for it"
 
 
 def test_chunks_by_time_by_size_and_by_what_waits(main: VMain) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.steer import beside
 from tests.virtual_main import VMain
 from vmscope import (
     CoroutineScope,
@@ -155,6 +157,19 @@ def test_f25_an_update_is_made_again_where_another_thread_was_faster(name: str, 
     assert seen == [1, 100]
 
 
+def test_f25_a_value_that_comes_between_the_comparison_and_the_step_is_seen() -> None:
+    """F24, F25: an update is made anew, a comparison fails, and a plain set comes after it."""
+    for act, answer, value in (
+        (lambda state: state.update_and_get(lambda old: old + 10), 110, 110),
+        (lambda state: state.compare_and_set(1, 2), False, 100),
+        (lambda state: state.try_emit(2), True, 2),
+    ):
+        state = MutableStateFlow(1)
+        lock = beside(state, partial(state.try_emit, 100), taken=1)
+        assert act(state) == answer
+        assert (state.value, lock.met) == (value, True)
+
+
 def test_f23_on_subscription_of_a_state_emits_before_the_value(main: VMain) -> None:
     """F23: to this collector alone; several hooks in the order in which they were added, as in the reference."""
     state = MutableStateFlow(3)
@@ -175,6 +190,19 @@ def test_f23_on_subscription_of_a_state_emits_before_the_value(main: VMain) -> N
     assert log == [1, 2, 3]
     assert other == [3]
     assert observed.replay_cache == (3,)
+
+
+def test_f24_a_value_that_is_set_between_a_collectors_look_and_its_sleep_is_seen(main: VMain) -> None:
+    """F24: by another thread; the collector does not sleep."""
+    state = MutableStateFlow(0)
+    log: list[int] = []
+    collecting(state, log)
+    lock = beside(state, lambda: state.try_emit(1), taken=2)
+
+    main.drain()
+
+    assert lock.met
+    assert log == [0, 1]
 
 
 def test_f24_an_emission_is_awaited_once(main: VMain) -> None:
