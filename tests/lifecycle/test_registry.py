@@ -515,6 +515,27 @@ def test_the_owner_is_not_kept_and_then_nobody_is_added_and_a_move_raises() -> N
     assert lifecycle.current_state is S
 
 
+def test_an_owner_that_another_thread_lets_go_of_during_a_move_is_kept_until_all_have_been_told() -> None:
+    """Y7, Y2: a move is made wholly, or not at all."""
+    log: list[str] = []
+    kept = [Owner(C)]
+    lifecycle = kept[0].lifecycle
+    lifecycle.add_observer(Noting("a", log))
+    look = lifecycle._owner
+
+    def looked() -> Any:
+        found = look()
+        kept.clear()
+        return found
+
+    lifecycle._owner = looked  # type: ignore[assignment]
+    log.clear()
+    lifecycle.current_state = R
+
+    assert log == ["a start", "a resume"]
+    assert look() is None
+
+
 def test_an_owner_that_cannot_be_referred_to_weakly_is_told_so() -> None:
     """Y7."""
 

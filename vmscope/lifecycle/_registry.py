@@ -130,22 +130,24 @@ class LifecycleRegistry(Lifecycle):
     def _move_to(self, state: State) -> None:
         if state is self._state:
             return
-        self._check_move(state)
+        owner = self._check_move(state)
         self._state = state
         if self._handling or self._adding:
             self._moved = True
             return
         self._handling = True
         try:
-            self._sync()
+            self._sync(owner)
         finally:
             self._handling = False
             if self._state is State.DESTROYED:
                 self._observers = {}
         self._raise_failures()
 
-    def _check_move(self, state: State) -> None:
-        if self._owner() is None:
+    def _check_move(self, state: State) -> LifecycleOwner:
+        """Return the owner, which is kept from here on until all have been told."""
+        owner = self._owner()
+        if owner is None:
             raise IllegalStateError(
                 f"{self!r} cannot move to {state.name}: its owner was collected, so nobody can be told. Keep the owner "
                 "for as long as its lifecycle is moved"
@@ -159,12 +161,10 @@ class LifecycleRegistry(Lifecycle):
             raise IllegalStateError(f"{self!r} cannot move to {state.name}: make a new owner with a new lifecycle")
         if state is State.INITIALIZED:
             raise IllegalStateError(f"{self!r} cannot move back to INITIALIZED: CREATED is the lowest to return to")
+        return owner
 
-    def _sync(self) -> None:
+    def _sync(self, owner: LifecycleOwner) -> None:
         """Bring all to the state. Only from the outermost call, so there is no parent to mind."""
-        owner = self._owner()
-        if owner is None:
-            raise IllegalStateError(f"the owner of {self!r} was collected while its observers were being told")
         while not self._is_synced():
             entries = tuple(self._observers.values())
             self._moved = False
@@ -250,7 +250,7 @@ class LifecycleRegistry(Lifecycle):
             while self._observers.get(key) is entry and entry.state < self._limit(entry):
                 self._tell_up(entry, owner)
             if outermost:
-                self._sync()
+                self._sync(owner)
         finally:
             self._adding -= 1
             if outermost and self._state is State.DESTROYED:
@@ -261,9 +261,8 @@ class LifecycleRegistry(Lifecycle):
     def _limit(self, entry: _Observed) -> State:
         """How far up a newcomer may be brought now: not beyond the one before it, nor beyond its parent."""
         newest_first = reversed(self._observers.values())
-        for one in newest_first:
-            if one is entry:
-                break
+        while next(newest_first) is not entry:
+            pass
         before = next(newest_first, None)
         return min(
             self._state,
