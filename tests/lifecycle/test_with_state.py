@@ -13,6 +13,7 @@ from vmscope import CoroutineScope, Dispatchers, Job, RejectedExecutionError, de
 from vmscope.lifecycle import (
     Event,
     LifecycleDestroyedException,
+    LifecycleRegistry,
     State,
     with_created,
     with_resumed,
@@ -103,6 +104,68 @@ def test_an_end_on_the_way_to_the_main_thread_is_not_waited_for_in_vain(main: VM
     assert log == ["LifecycleDestroyedException"]
 
 
+def test_a_wait_that_is_cancelled_on_the_way_to_the_main_thread_observes_nothing(main: VMain) -> None:
+    """Y10"""
+    owner, log = Owner(State.CREATED, enforced=True), []
+    job = waiting(log, lambda: with_started(owner, log.append, "called"), Dispatchers.Default)
+    main.run_until(lambda: main.looper.queue.peek_when() is not None or job.is_completed)
+    assert owner.lifecycle.observer_count == 0
+
+    job.cancel()
+    main.run_until(lambda: job.is_completed)
+    main.drain()
+    owner.lifecycle.current_state = State.STARTED
+
+    assert log == ["CancellationException"]
+    assert owner.lifecycle.observer_count == 0
+
+
+def test_a_lifecycle_that_cannot_be_observed_is_no_reason_to_wait_for_ever(
+    main: VMain, uncaught: list[BaseException]
+) -> None:
+    """Y10: what stood in the way is raised to who waits."""
+
+    class Closed(LifecycleRegistry):
+        def add_observer(self, observer: Any) -> None:
+            raise LookupError("closed")
+
+    class Window:
+        def __init__(self) -> None:
+            self.lifecycle = Closed(self)
+
+    owner, log = Window(), []
+    for dispatcher in (Dispatchers.Main.immediate, Dispatchers.Default):
+        job = waiting(log, lambda: with_started(owner, log.append, "called"), dispatcher)
+        main.run_until(lambda job=job: job.is_completed)
+
+    assert log == ["LookupError"] * 2
+    assert [str(uncaught.pop()) for _ in log] == ["closed", "closed"]
+
+
+def test_observers_that_fail_at_what_the_function_does_do_not_take_its_value_away(
+    main: VMain, uncaught: list[BaseException]
+) -> None:
+    """Y10, Y2: the function has moved the lifecycle on; who failed at that is reported where it was moved."""
+    owner, log = Owner(State.STARTED, enforced=True), []
+
+    class Failing:
+        def on_resume(self, owner: Any) -> None:
+            raise LookupError("on_resume")
+
+    def move() -> str:
+        owner.lifecycle.current_state = State.RESUMED
+        return "moved"
+
+    owner.lifecycle.add_observer(Failing())
+    job = waiting(log, lambda: with_started(owner, move), Dispatchers.Default)
+    main.run_until(lambda: job.is_completed)
+
+    assert log == ["moved"]
+    failure = uncaught.pop()
+    assert isinstance(failure, ExceptionGroup)
+    assert "observers of" in str(failure)
+
+
 def test_a_cancelled_wait_leaves_no_observer_and_calls_nothing(main: VMain) -> None:
     """Y10."""
     owner, log = Owner(State.CREATED, enforced=True), []
@@ -168,6 +231,19 @@ def test_when_the_main_looper_has_quit_the_wait_ends(main: VMain) -> None:
     ]
 
 
+def test_a_wait_that_is_cancelled_as_the_main_looper_quits_ends_once(main: VMain) -> None:
+    """Y10"""
+    owner, log = Owner(State.CREATED, enforced=True), []
+    job = waiting(log, lambda: with_started(owner, log.append, "called"), Dispatchers.Default)
+    main.run_until(lambda: main.looper.queue.peek_when() is not None or job.is_completed)
+
+    job.cancel()
+    main.looper.quit()
+    main.run_until(lambda: job.is_completed)
+
+    assert log == ["CancellationException"]
+
+
 def test_with_a_dispatcher_that_queues_all_it_is_looked_at_in_its_turn() -> None:
     """Y10."""
     log: list[Any] = []
@@ -188,13 +264,21 @@ def test_a_state_below_created_and_a_function_that_suspends_are_refused(main: VM
     with pytest.raises(TypeError, match=r"with_started\(\) takes a plain function with its arguments, got 7"):
         with_started(owner, 7)  # type: ignore[arg-type]
 
-    def body() -> Iterator[Any]:
+    def body(function: Any) -> Iterator[Any]:
         try:
-            yield from with_started(owner, delay, 1)
+            yield from with_started(owner, function, 1)
         except TypeError as failure:
             log.append(str(failure))
 
-    CoroutineScope(Dispatchers.Main.immediate).launch(body)
+    async def coroutine(seconds: float) -> None:
+        await delay(seconds)
 
-    assert "with_started() calls a plain function" in log[0]
-    assert "suspends: use repeat_on_lifecycle(...)" in log[0]
+    def generator(seconds: float) -> Iterator[Any]:
+        yield from delay(seconds)
+
+    for function in (delay, coroutine, generator):
+        CoroutineScope(Dispatchers.Main.immediate).launch(body, function)
+
+        assert "with_started() calls a plain function" in log[-1]
+        assert "suspends: use repeat_on_lifecycle(...)" in log[-1]
+    assert len(log) == 3

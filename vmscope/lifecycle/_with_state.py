@@ -139,6 +139,8 @@ class _Waiting:
         try:
             self._lifecycle.add_observer(self._on_event)
         except BaseException as failure:  # noqa: BLE001  (raised here it would leave the caller waiting for ever)
+            if not self._cont.is_active:  # it has its answer: it is others that failed, moved by what was called
+                raise
             self._cont.resume_with_exception(failure)
             return
         if self._lifecycle.current_state is State.DESTROYED and self._cont.is_active:  # nobody will be told of it
