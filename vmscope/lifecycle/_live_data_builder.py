@@ -142,10 +142,10 @@ class _EmittingLiveData(MediatorLiveData[T]):
         self._block = None  # it has had its say: it is not run again
 
     def _stop(self) -> Generator[Any, Any, None]:
-        yield from delay(self._timeout)
-        if not self.has_active_observers and self._running is not None:
-            self._running.cancel("nobody observes its LiveData any more")
-            self._running = None
+        yield from delay(self._timeout)  # cancelled by an observer that comes meanwhile, up to the last moment
+        assert self._running is not None, "it runs, or has ended, since there was an observer"
+        self._running.cancel("nobody observes its LiveData any more")
+        self._running = None
 
 
 def live_data(

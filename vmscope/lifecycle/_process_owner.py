@@ -89,15 +89,15 @@ class ProcessLifecycleOwner:
         if self._pause_sent:
             self._pause_sent = False
             self._registry.handle_event(Event.ON_RESUME)
-        elif self._pausing is not None:
+        else:
+            assert self._pausing is not None, "all have paused since the program was resumed"
             self._pausing.cancel("a window was resumed in time")
             self._pausing = None
 
     def _pause_later(self) -> Generator[Any, Any, None]:
-        yield from delay(self.TIMEOUT)
-        if self._resumed == 0:
-            self._pause_sent = True
-            self._registry.handle_event(Event.ON_PAUSE)
+        yield from delay(self.TIMEOUT)  # cancelled by a window that is resumed meanwhile, up to the last moment
+        self._pause_sent = True
+        self._registry.handle_event(Event.ON_PAUSE)
         self._stop_if_unused()
 
     def _stop_if_unused(self) -> None:

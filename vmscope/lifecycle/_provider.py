@@ -268,7 +268,8 @@ def _wants(function: Any, name: str, cls: type, usual_name: str) -> bool:
 def _annotation(function: Any, name: str) -> Any:
     try:
         return getattr(function, "__annotations__", {}).get(name)
-    except NameError:  # from 3.14 on they are evaluated here, and a name may have been imported for type checkers alone
+    except NameError:  # pragma: no cover - on 3.14 and later, where they are evaluated here
+        # A name may have been imported for type checkers alone.
         from importlib import import_module
 
         library = import_module("annotationlib")

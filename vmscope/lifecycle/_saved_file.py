@@ -82,7 +82,7 @@ def _write_through(path: str, data: bytes) -> None:
 
 def _write_folder_through(folder: str) -> None:
     """Get the new name on the disk, too, where the system can. Without it a power cut may bring the old file back."""
-    if os.name != "posix":
+    if os.name != "posix":  # pragma: no cover - another platform
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -162,8 +162,8 @@ def remove_leftovers(path: str) -> None:
 
 def _is_running(pid: int) -> bool:
     """Say whether there may be a process of this number: then its file is left alone."""
-    if os.name != "posix":
-        return pid == os.getpid()  # elsewhere signal 0 is no question; a file that is open cannot be removed there
+    if os.name != "posix":  # pragma: no cover - another platform
+        return pid == os.getpid()  # signal 0 is no question there, and a file that is open cannot be removed
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
