@@ -99,12 +99,15 @@ class _Repetition:
             yield from suspend_cancellable_coroutine(self._observe)
         finally:
             self._cancel()
-            if is_main_thread():  # else the main looper has quit, and nobody will be told of anything
-                self._lifecycle.remove_observer(self._on_event)
+            self._leave()
 
     def _observe(self, ended: CancellableContinuation[None]) -> None:
         self._ended = ended
         self._lifecycle.add_observer(self._on_event)
+
+    def _leave(self) -> None:
+        if is_main_thread():  # else the main looper has quit, and nobody will be told of anything
+            self._lifecycle.remove_observer(self._on_event)
 
     def _on_event(self, owner: LifecycleOwner, event: Event) -> None:
         if event is self._start:
