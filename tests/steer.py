@@ -105,12 +105,14 @@ class _Beside:
         self.release()
 
 
-def beside(home: Any, action: Callable[[], object], *, taken: int = 0, released: int = 0) -> _Beside:
+def beside(
+    home: Any, action: Callable[[], object], *, taken: int = 0, released: int = 0, name: str = "_lock"
+) -> _Beside:
     """Run `action` once, when this thread is about to take the lock of `home`, or has released it, for the n-th time.
 
-    The number is given as `taken` or as `released`. The action runs in a thread of its own and has ended when the
+    The lock is the attribute `name`. The number is given as `taken` or as `released`. The action runs in a thread of its own and has ended when the
     thread at the lock goes on. The answer's `met` says whether it came to that.
     """
-    lock = _Beside(home._lock, action, taken, released)
-    home._lock = lock
+    lock = _Beside(getattr(home, name), action, taken, released)
+    setattr(home, name, lock)
     return lock

@@ -299,6 +299,34 @@ def test_a_timeout_of_its_own_is_not_taken_for_the_limit(main: VMain, log: list[
     assert "cleanup_timeout" not in str(model.told[0])
 
 
+def test_the_inside_of_a_timeout_of_its_own_is_not_taken_for_the_limit(main: VMain, log: list[str]) -> None:
+    """V7: a cancellation that it raises itself is one, and no failure to tell."""
+
+    class Model(Saving):
+        def on_cleared_async(self) -> Generator[Any, Any, None]:
+            kept: list[BaseException] = []
+
+            def inside() -> Generator[Any, Any, None]:
+                try:
+                    yield from delay(2)
+                except CancellationException as timeout:
+                    kept.append(timeout)
+                    raise
+
+            try:
+                yield from with_timeout(1, inside)
+            except TimeoutError:
+                self.log.append(f"raises a {type(kept[0]).__name__}")
+                raise kept[0] from None
+
+    model = Model(log)
+    model.clear()
+    main.drain()
+
+    assert log == ["save on_cleared", "raises a TimeoutCancellationException"]
+    assert model.told == []
+
+
 def test_a_failure_takes_the_way_of_the_view_model_to_the_store(main: VMain) -> None:
     seen: list[str] = []
 

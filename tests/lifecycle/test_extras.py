@@ -67,6 +67,10 @@ def test_only_a_key_is_a_key(key: object) -> None:
 def test_plus_takes_extras_only() -> None:
     with pytest.raises(TypeError):
         CreationExtras.EMPTY + {USER: 1}  # type: ignore[operator]
+    extras = MutableCreationExtras({USER: 1})
+    with pytest.raises(TypeError):
+        extras += {USER: 2}  # type: ignore[arg-type]
+    assert extras[USER] == 1
 
 
 def test_the_repr_shows_names_and_values() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lifecycle.owners import Owner
+from tests.steer import beside
 from vmscope import (
     CoroutineDispatcher,
     CoroutineScope,
@@ -17,7 +18,7 @@ from vmscope import (
     await_cancellation,
     run_blocking,
 )
-from vmscope.lifecycle import Event, Lifecycle, LifecycleOwner, State, lifecycle_scope
+from vmscope.lifecycle import Event, Lifecycle, LifecycleOwner, State, _lifecycle_scope, lifecycle_scope
 
 if TYPE_CHECKING:
     from tests.virtual_main import VMain
@@ -111,6 +112,43 @@ def test_64_threads_ask_for_the_scope_and_one_is_made(main: VMain) -> None:
     assert len(scopes) == 64
     assert len(set(map(id, scopes))) == 1
     assert owner.lifecycle.observer_count == 1, "one scope follows, once"
+
+
+def test_a_scope_that_another_thread_makes_meanwhile_is_the_one(
+    main: VMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Y6: and it follows the lifecycle once."""
+    monkeypatch.setattr(_lifecycle_scope, "_guard", _lifecycle_scope._guard)
+    owner, others = Owner(State.STARTED, enforced=True), []
+    lock = beside(_lifecycle_scope, lambda: others.append(owner.lifecycle.scope), taken=1, name="_guard")
+
+    scope = owner.lifecycle.scope
+    main.drain()
+
+    assert lock.met
+    assert others == [scope]
+    assert owner.lifecycle.observer_count == 1
+
+
+def test_after_a_fork_a_scope_is_made_whoever_was_making_one(main: VMain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Y6: the thread that held the lock is not there in the child."""
+    monkeypatch.setattr(_lifecycle_scope, "_guard", _lifecycle_scope._guard)
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with _lifecycle_scope._guard:
+            held.set()
+            assert leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    try:
+        _lifecycle_scope._after_fork()
+        assert Owner(State.STARTED, enforced=True).lifecycle.scope.is_active
+    finally:
+        leave.set()
+        thread.join()
 
 
 def test_without_a_main_thread_there_is_no_scope() -> None:

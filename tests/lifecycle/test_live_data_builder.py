@@ -15,6 +15,7 @@ from vmscope import (
     CoroutineScope,
     Dispatchers,
     Job,
+    Looper,
     await_cancellation,
     delay,
     with_context,
@@ -182,6 +183,25 @@ def test_an_emitted_source_can_be_disposed_of_on_any_thread(main: VMain) -> None
     source.value = 2
 
     assert log == [1]
+
+
+def test_an_emitted_source_is_disposed_of_once_and_without_a_main_thread_never(main: VMain) -> None:
+    """W8: what follows it is gone with the main thread."""
+    source, kept, log = MutableLiveData(1), [], []
+
+    @live_data
+    def follows(scope: LiveDataScope[int]) -> Iterator[Any]:
+        kept.append((yield from scope.emit_source(source)))
+
+    observed(follows, log)
+    kept[0].dispose()
+    kept[0].dispose()
+    source.value = 2
+    assert log == [1]
+    assert not source.has_observers
+
+    Looper.set_main_for_test(None)
+    kept[0].dispose()
 
 
 def test_what_a_cancelled_block_emits_is_ignored(main: VMain) -> None:

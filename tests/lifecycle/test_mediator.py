@@ -111,6 +111,17 @@ def test_what_is_no_live_data_is_refused(main: VMain) -> None:
 # ---- W7: transformations
 
 
+def test_what_is_no_function_of_a_source_is_refused(main: VMain) -> None:
+    """W6: and the source can be added with one."""
+    source, both = MutableLiveData(1), MediatorLiveData[int]()
+
+    with pytest.raises(TypeError, match=r"add_source\(\) takes a function of the value, got 3"):
+        both.add_source(source, 3)  # type: ignore[arg-type]
+
+    both.add_source(source, lambda value: setattr(both, "value", value))
+    assert seen_by(both) == [1]
+
+
 def test_map_hands_on_what_the_function_makes_and_has_the_first_value_from_the_start(main: VMain) -> None:
     """W7."""
     source = MutableLiveData(1)
@@ -176,6 +187,37 @@ def test_distinct_until_changed_leaves_equal_values_out_and_counts_the_first_one
         source.value = value
 
     assert seen == [None, 1, 2, None, 2]
+
+
+def test_distinct_until_changed_takes_what_cannot_tell_for_another_value(main: VMain) -> None:
+    """W7: an array of several numbers, say."""
+
+    class Array:
+        def __eq__(self, other: object) -> Any:
+            raise ValueError("the truth value of an array is ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    first, second = Array(), Array()
+    source = MutableLiveData(first)
+    seen = seen_by(source.distinct_until_changed())
+
+    for value in (first, second):
+        source.value = value
+
+    assert [id(one) for one in seen] == [id(first), id(second)]
+
+
+def test_switch_map_of_what_has_no_value_yet_begins_with_the_first(main: VMain) -> None:
+    """W7"""
+    source, inner = MutableLiveData[str](), MutableLiveData(1)
+    switched = source.switch_map(lambda value: inner)
+    assert not switched.is_initialized
+    seen = seen_by(switched)
+
+    source.value = "go"
+
+    assert seen == [1]
 
 
 def test_distinct_until_changed_of_a_value_that_is_there_begins_with_it(main: VMain) -> None:

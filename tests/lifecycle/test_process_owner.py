@@ -65,6 +65,24 @@ def test_a_window_behind_another_program_pauses_and_does_not_stop_it(main: VMain
     assert log[5:] == ["program start", "program resume"]
 
 
+def test_a_program_with_two_windows_in_front_pauses_with_the_last_of_them(main: VMain) -> None:
+    """Y12"""
+    log: list[str] = []
+    process, first, second = program(log), Owner(State.RESUMED, enforced=True), Owner(State.RESUMED, enforced=True)
+    process.watch(first)
+    process.watch(second)
+    assert log == ["program create", "program start", "program resume"]
+    assert repr(process) == "<ProcessLifecycleOwner, 2 started, 2 resumed>"
+
+    first.lifecycle.current_state = State.DESTROYED
+    main.advance(5)
+    assert len(log) == 3
+    second.lifecycle.current_state = State.DESTROYED
+    main.advance(5)
+
+    assert log[3:] == ["program pause", "program stop"]
+
+
 def test_there_is_one_for_the_program() -> None:
     """Y12."""
     assert ProcessLifecycleOwner.get() is ProcessLifecycleOwner.get()

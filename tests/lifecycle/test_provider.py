@@ -150,6 +150,18 @@ def test_the_default_factory_calls_a_constructor_that_needs_nothing_or_the_extra
     assert provider[Annotated].given[USER] == 7
 
 
+def test_a_constructor_that_does_not_tell_what_it_needs_is_called_without_anything(window: Window) -> None:
+    """V11: one that is written in C, say."""
+
+    class Rows(list[int], ViewModel):
+        pass
+
+    made = ViewModelProvider(window).get(Rows, key="rows")
+
+    assert made == []
+    assert made.view_model_scope is ViewModelProvider(window).get(Rows, key="rows").view_model_scope
+
+
 def test_the_default_factory_says_what_a_constructor_needs_and_what_to_do(window: Window) -> None:
     with pytest.raises(TypeError, match=r"Needy cannot be made .*repository, limit.*view_model_factory"):
         ViewModelProvider(window)[Needy]
@@ -231,6 +243,13 @@ def test_what_cannot_be_registered_says_why() -> None:
 def test_a_factory_that_makes_something_else_is_told_so(window: Window) -> None:
     with pytest.raises(TypeError, match=r"asked for a Feed, the factory .* made <.*Other"):
         ViewModelProvider(window, Counting(lambda cls: Other()))[Feed]
+
+    class Odd(ViewModel):
+        def __new__(cls) -> Any:
+            return 7
+
+    with pytest.raises(TypeError, match=r"asked for a .*Odd, the factory the default factory made 7"):
+        ViewModelProvider(window).get(Odd, key="odd")
     assert not window.view_model_store.keys()
 
 

@@ -201,6 +201,20 @@ def test_on_a_destroyed_lifecycle_it_returns_at_once(main: VMain) -> None:
     assert log == []
 
 
+def test_a_lifecycle_that_ends_on_the_way_to_the_main_thread_is_not_waited_for(main: VMain) -> None:
+    """Y8"""
+    owner, log = Owner(State.CREATED, enforced=True), []
+    scope = CoroutineScope(Dispatchers.Default)
+    job = scope.launch(lambda: repeat_on_lifecycle(owner, State.STARTED, noting(log)))
+    main.run_until(lambda: main.looper.queue.peek_when() is not None or job.is_completed)
+
+    owner.lifecycle.current_state = State.DESTROYED
+    main.run_until(lambda: job.is_completed)
+
+    assert not job.is_cancelled
+    assert log == []
+
+
 def test_for_destroyed_it_runs_nothing_and_returns_with_the_end(main: VMain) -> None:
     """Y8."""
     owner, log = Owner(State.STARTED, enforced=True), []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import decimal
 import enum
+import io
 import json
 import math
+import struct
 import subprocess
 import sys
+import types
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -184,6 +187,24 @@ def test_what_cannot_be_saved_is_refused_and_the_place_is_told(value: object, me
     """V15."""
     with pytest.raises(ValueError, match=message):
         encode(value, "it")
+
+
+def test_a_time_zone_from_a_file_of_ones_own_has_no_name_to_find_it_by() -> None:
+    """V15"""
+    whole_file = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 0, 0, 0) + b"UTC\0"
+    zone = ZoneInfo.from_file(io.BytesIO(whole_file))
+
+    with pytest.raises(ValueError, match=r"it is a ZoneInfo made from a file, which has no key"):
+        encode(zone, "it")
+
+
+def test_a_module_that_another_thread_is_just_importing_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V15: what is saved is not of it. Its types are known as soon as it is there."""
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "fractions", types.ModuleType("fractions"))
+        with pytest.raises(ValueError, match="it is a Plain"):
+            encode(Plain(), "it")
+    assert there_and_back(Fraction(1, 3)) == Fraction(1, 3)
 
 
 def test_an_enum_or_dataclass_that_is_not_registered_is_told_how() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -72,6 +73,32 @@ def test_with_a_codec_the_value_is_saved_as_it_is_at_the_save() -> None:
     again.outside = Temperature(-3)
     assert again.handle.save_state() == {"outside": "-3"}
     assert Screen(SavedStateHandle(state)).handle.save_state() == state, "also where nobody has looked at it"
+
+
+def test_a_value_that_another_thread_has_made_meanwhile_is_the_one_that_counts() -> None:
+    """V17: all get the same object, and that one is saved."""
+    handle = SavedStateHandle()
+
+    def slow() -> Temperature:
+        if not others:
+            others.append(None)
+            thread = threading.Thread(target=lambda: others.append(screen.shared))
+            thread.start()
+            thread.join()
+        return Temperature(len(others))
+
+    class Shared(ViewModel):
+        shared = saved("shared", slow, encode=lambda one: str(one.degrees), decode=Temperature.parse)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.handle = handle
+
+    others: list[Any] = []
+    screen = Shared()
+
+    assert screen.shared is others[1]
+    assert handle.save_state() == {"shared": "1"}
 
 
 def test_what_cannot_be_saved_is_refused_when_it_is_set() -> None:

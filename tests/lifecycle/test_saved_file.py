@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import stat
 import subprocess
 import sys
 import threading
@@ -55,6 +56,11 @@ def test_what_is_written_is_read_and_the_file_is_json(path: pathlib.Path) -> Non
     assert json.loads(data)["state"]["screen"]["query"] == "tram"
     assert data.isascii()
     assert os.listdir(path.parent) == ["state.json"]
+
+
+def test_where_there_is_not_even_a_folder_the_state_is_empty(tmp_path: pathlib.Path) -> None:
+    """V18: it is the first start; the save says what is missing."""
+    assert read(tmp_path / "not there" / "state.json") == {}
 
 
 def test_where_there_is_no_file_the_state_is_empty(path: pathlib.Path) -> None:
@@ -204,6 +210,28 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: pathlib.Path) -> None:
 
 
 @POSIX
+@pytest.mark.parametrize("call", ["open", "fsync"])
+def test_a_folder_that_cannot_be_written_through_is_no_reason_to_fail(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """V18: one may write to a folder that one may not read; some file systems sync no folders. The state is there."""
+    plain, refused = getattr(os, call), []
+
+    def for_files(what: Any, *rest: Any) -> Any:
+        if os.path.isdir(what) if call == "open" else stat.S_ISDIR(os.fstat(what).st_mode):
+            refused.append(what)
+            raise PermissionError(13, "Permission denied")
+        return plain(what, *rest)
+
+    monkeypatch.setattr(os, call, for_files)
+    written(path)
+    monkeypatch.undo()
+
+    assert len(refused) == 1
+    assert read(path) == STATE
+
+
+@POSIX
 def test_the_file_is_for_its_user_alone_and_a_link_stays_one(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to(path)
@@ -222,7 +250,10 @@ def test_what_killed_processes_left_is_removed_at_the_next_start_and_nothing_els
     left = path.parent / f".state.json.{gone.pid}-1-0.saving"
     kept = [
         path.parent / name
-        for name in (f".state.json.{os.getpid()}-1-0.saving", ".state.json.x-1-0.saving", ".other.json.1-1-0.saving")
+        for name in (
+            f".state.json.{os.getpid()}-1-0.saving", ".state.json.x-1-0.saving", ".other.json.1-1-0.saving",
+            f".state.json.{10**30}-1-0.saving",
+        )  # fmt: skip
     ]
     written(path)
     for each in (left, *kept):

@@ -137,3 +137,6 @@ def test_a_live_data_keeps_no_handle_alive(main: VMain) -> None:
         gc.enable()
     live.value = 2
     assert live.value == 2
+    live.post_value(3)
+    main.run_current()
+    assert live.value == 3

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vmscope import ViewModel, ViewModelStore, ViewModelStoreOwner
+from vmscope.lifecycle import _store
 
 if TYPE_CHECKING:
     from tests.virtual_main import VMain
@@ -139,6 +140,48 @@ def test_the_handler_of_the_store_is_asked_when_a_failure_happens(main: VMain) -
     assert seen == ["store boom", "own boom"]
     assert store.exception_handler is not None
     store.clear()
+
+
+def test_a_failure_that_no_store_has_a_handler_for_goes_to_the_default(
+    main: VMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V20"""
+    seen: list[str] = []
+
+    def fail() -> None:
+        raise OSError("boom")
+
+    monkeypatch.setattr(ViewModel, "default_exception_handler", lambda context, failure: seen.append(str(failure)))
+    with ViewModelStore() as store:
+        model = ViewModel()
+        store.put("model", model)
+        model.view_model_scope.launch(fail)
+
+    assert seen == ["boom"]
+
+
+def test_after_a_fork_a_store_is_used_whoever_held_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V10: the thread that held them is not there in the child."""
+    monkeypatch.setattr(_store, "_waiting_lock", _store._waiting_lock)
+    monkeypatch.setattr(_store, "_waiting", {7: object()})
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with _store._waiting_lock:
+            held.set()
+            assert leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    try:
+        _store._after_fork()
+        assert _store._waiting == {}
+        assert _store._waiting_lock.acquire(blocking=False)
+        _store._waiting_lock.release()
+    finally:
+        leave.set()
+        thread.join()
 
 
 def test_many_threads_put_and_clear_and_every_view_model_is_cleared_once() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from vmscope import CancellationException, CoroutineScope, Dispatchers, Job, ViewModel, await_cancellation
+from vmscope.lifecycle import _viewmodel
 
 
 class Res:
@@ -175,6 +176,18 @@ def test_a_key_is_a_string(log: list[str]) -> None:
         ViewModel().add_closeable(3, Res(log, "r"))  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="got 3 arguments"):
         ViewModel().add_closeable("k", Res(log, "r"), 3)  # type: ignore[call-overload]
+
+
+def test_the_key_of_the_scope_is_not_for_closeables(log: list[str]) -> None:
+    """V4, V1: it would close the scope, as what is replaced."""
+    model = ViewModel()
+    scope = model.view_model_scope
+
+    with pytest.raises(ValueError, match="is the key of view_model_scope"):
+        model.add_closeable(_viewmodel._SCOPE_KEY, lambda: None)
+
+    assert scope.is_active
+    model.clear()
 
 
 def test_everything_is_closed_whatever_fails_and_the_failures_come_as_one_group(log: list[str]) -> None:

@@ -22,6 +22,7 @@ from vmscope import (
     ViewModel,
     ViewModelStore,
     await_cancellation,
+    current_context,
     delay,
     run_blocking,
     with_context,
@@ -405,6 +406,51 @@ def test_a_view_of_the_scope_keeps_the_handler(main: VMain) -> None:
     (model.view_model_scope + CoroutineName("view")).launch(fail)
 
     assert len(seen) == 1
+    assert model.view_model_scope.is_active
+
+
+def test_a_handler_that_outlives_its_view_model_reports_to_nobody_of_it(
+    main: VMain, uncaught: list[BaseException]
+) -> None:
+    """V20: somebody has kept it, for a scope of his own."""
+    kept: list[CoroutineExceptionHandler] = []
+    seen: list[BaseException] = []
+    model = ViewModel()
+    model.exception_handler = lambda context, failure: seen.append(failure)
+    model.view_model_scope.launch(lambda: kept.append(current_context()[CoroutineExceptionHandler]))
+    model.clear()
+    main.drain()
+
+    CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate + kept[0]).launch(fail)
+
+    assert [str(uncaught.pop())] == ["boom"]
+    assert seen == []
+    assert repr(kept[0]) == "the ViewModel's exception handler"
+
+
+def test_only_a_context_can_be_added_to_the_scope(main: VMain) -> None:
+    """V1"""
+    with pytest.raises(TypeError):
+        ViewModel().view_model_scope + 3  # type: ignore[operator]
+
+
+def test_a_finalizer_that_asks_while_the_scope_is_made_gets_the_one_that_stays(
+    main: VMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V1: it runs on the same thread, so the lock lets it in."""
+    model, asked = ViewModel(), []
+    make = _viewmodel.ViewModelScope
+
+    def interrupted(*arguments: Any) -> Any:
+        made = make(*arguments)
+        if not asked:
+            asked.append(None)
+            asked[0] = model.view_model_scope
+        return made
+
+    monkeypatch.setattr(_viewmodel, "ViewModelScope", interrupted)
+
+    assert model.view_model_scope is asked[0]
     assert model.view_model_scope.is_active
 
 
