@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -256,7 +257,8 @@ def test_the_block_runs_where_the_caller_does_and_the_lifecycle_is_observed_on_m
     assert seen == [Dispatchers.Default]
 
 
-def test_when_the_main_looper_quits_the_run_ends_and_nothing_hangs(main: VMain) -> None:
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_when_the_main_looper_quits_the_run_ends_and_nothing_hangs(main: VMain, where: str) -> None:
     """Y8: a program that ends with its window open."""
     owner, log = Owner(State.STARTED, enforced=True), []
     scope = CoroutineScope(Dispatchers.Default)
@@ -264,7 +266,12 @@ def test_when_the_main_looper_quits_the_run_ends_and_nothing_hangs(main: VMain) 
     main.run_until(lambda: log)
 
     main.looper.quit()
-    scope.cancel()
+    if where == "here":
+        scope.cancel()
+    else:
+        thread = threading.Thread(target=scope.cancel)
+        thread.start()
+        thread.join()
     main.run_until(lambda: job.is_completed)
 
     assert log == ["begins", "ends"]
