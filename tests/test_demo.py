@@ -12,13 +12,19 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from typing import IO, Any
 
 import pytest
 
-from vmscope.demo import Palette
-from vmscope.demo._checks import Evidence, examine
-from vmscope.demo._screen import CLEAN_UPS, NEVER_PRINTED, ServiceError
+from vmscope import join_all, run_main
+from vmscope.demo import Palette, _server, as_json, as_text
+from vmscope.demo._checks import Check, Evidence, examine
+from vmscope.demo._screen import CLEAN_UPS, NEVER_PRINTED, Dashboard, Repository, Screen, ServiceError
+from vmscope.demo._server import Service
+from vmscope.demo._story import Story
+from vmscope.demo._table import Figures, Table
+from vmscope.demo._timeline import Timeline
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -210,6 +216,80 @@ def test_colour_is_for_terminals_whose_user_wants_it(
     painted = Palette.of(stream).paint("text", "good")
 
     assert painted == ("\x1b[32mtext\x1b[0m" if colourful else "text")
+
+
+def test_a_story_that_did_not_go_as_told_says_how_much_of_it() -> None:
+    figures = Figures(1.0, 2.0, 3.0)
+    checks = [Check("it holds", True, "seen"), Check("it does not", False, "not seen")]
+    story = Story([], "a tree", Table(figures, figures, figures), checks, 1.5)
+
+    text = as_text(story, Palette(False))
+
+    assert text.endswith("1 of 2 expectations failed.\n")
+    assert "  NO  it does not" in text
+    assert not story.as_told
+    assert not as_json(story)["ok"]
+
+
+# -- its parts, in this process
+
+
+def open_dashboard(timeline: Timeline, service: Service) -> tuple[Screen, Dashboard]:
+    screen = Screen(Repository(service.url, timeline), timeline)
+    return screen, screen.open()
+
+
+def test_older_posts_come_to_their_end_where_nobody_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_server, "PAUSE", 0.0)
+    timeline = Timeline()
+
+    async def play(service: Service) -> int:
+        screen, dashboard = open_dashboard(timeline, service)
+        await join_all(*dashboard.load())
+        await dashboard.load_older().join()
+        screen.leave()
+        return len(dashboard.rows["feed"])
+
+    with Service(timeline) as service:
+        posts = run_main(play, service)
+
+    assert posts == 8 + 400
+    told = [event.text for event in timeline.events]
+    assert all(text in told for text in (*CLEAN_UPS, NEVER_PRINTED))
+
+
+def test_a_page_that_the_service_does_not_have_is_an_error_that_names_it() -> None:
+    timeline = Timeline()
+
+    with Service(timeline) as service, pytest.raises(ServiceError, match="/weather answered 404: no such page"):
+        Repository(service.url, timeline).fetch("/weather")
+
+
+def test_a_service_that_closes_ends_a_slow_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for no reader: the pause between two rows is the close."""
+    monkeypatch.setattr(_server, "PAUSE", 60.0)
+    timeline = Timeline()
+
+    with Service(timeline) as service:
+        answer = Repository(service.url, timeline)._opener.open(service.url + "/feed?count=8", timeout=10)
+
+    with answer:
+        assert answer.read() == b""
+    assert timeline.events[-1].text == "GET /feed?count=8: 200, 0 rows, one by one"
+
+
+def test_a_screen_notes_who_touches_it_from_another_thread() -> None:
+    timeline = Timeline()
+    with Service(timeline) as service:
+        screen, _ = open_dashboard(timeline, service)
+        screen.show("users", 1)
+        thread = threading.Thread(target=screen.show, args=("users", 2), name="intruder")
+        thread.start()
+        thread.join()
+        screen.leave()
+
+    assert screen.wrong_threads == ["intruder"]
+    assert screen.shown == {"users": 2}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe whose reader is gone")

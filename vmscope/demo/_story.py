@@ -18,7 +18,10 @@ from ._table import Table, measure
 from ._timeline import Event, Palette, Timeline
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .. import Job
+    from .._primitives import Thread
 
 _PATIENCE = 8.0  # seconds; a story that takes longer has got stuck, and fails
 
@@ -48,15 +51,25 @@ def tell(stream: IO[str] | None = None, palette: Palette | None = None) -> Story
     """
     before = set(live_threads())
     timeline = Timeline(stream, palette)
+    return _weighed(timeline, before, *_played(timeline))
+
+
+def _played(timeline: Timeline) -> tuple[Path, tuple[str, Table, Evidence]]:
+    """Play it with a service of its own; the file of that, which is gone by then, and what was seen."""
     with Service(timeline) as service:
-        tree, table, evidence = run_main(_in_time, service, timeline)
+        return service.path, run_main(_in_time, service, timeline)
+
+
+def _weighed(timeline: Timeline, before: set[Thread], path: Path, seen: tuple[str, Table, Evidence]) -> Story:
+    """End what the process still has of it, and check what was seen."""
+    tree, table, evidence = seen
     Dispatchers.shutdown(2.0)
     left_over = [thread.name for thread in live_threads() if thread not in before]
     timeline.note("server, workers and file are gone")
     checks = [
         *examine(evidence, [event.text for event in timeline.events]),
         Check("no thread is left", not left_over, ", ".join(left_over) or "none"),
-        Check("no file is left", not service.path.parent.exists(), service.path.name),
+        Check("no file is left", not path.parent.exists(), path.name),
     ]
     return Story(timeline.events, tree, table, checks, timeline.seconds)
 
