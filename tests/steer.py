@@ -110,8 +110,8 @@ def beside(
 ) -> _Beside:
     """Run `action` once, when this thread is about to take the lock of `home`, or has released it, for the n-th time.
 
-    The lock is the attribute `name`. The number is given as `taken` or as `released`. The action runs in a thread of its own and has ended when the
-    thread at the lock goes on. The answer's `met` says whether it came to that.
+    The lock is the attribute `name`. The number is given as `taken` or as `released`. The action runs in a thread of
+    its own and has ended when the thread at the lock goes on. The answer's `met` says whether it came to that.
     """
     lock = _Beside(getattr(home, name), action, taken, released)
     setattr(home, name, lock)

@@ -8,8 +8,8 @@ import pytest
 
 from vmscope import (
     CancelScope,
-    CoroutineName,
     CoroutineExceptionHandler,
+    CoroutineName,
     CoroutineScope,
     Dispatchers,
     Job,

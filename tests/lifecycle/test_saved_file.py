@@ -251,9 +251,11 @@ def test_what_killed_processes_left_is_removed_at_the_next_start_and_nothing_els
     kept = [
         path.parent / name
         for name in (
-            f".state.json.{os.getpid()}-1-0.saving", ".state.json.x-1-0.saving", ".other.json.1-1-0.saving",
+            f".state.json.{os.getpid()}-1-0.saving",
+            ".state.json.x-1-0.saving",
+            ".other.json.1-1-0.saving",
             f".state.json.{10**30}-1-0.saving",
-        )  # fmt: skip
+        )
     ]
     written(path)
     for each in (left, *kept):

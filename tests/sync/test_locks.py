@@ -427,7 +427,7 @@ def test_a_notice_for_one_who_is_cancelled_is_kept_for_nobody() -> None:
 
 @pytest.mark.parametrize("spelling", ["with_held", "async with"])
 def test_a_coroutine_that_is_forgotten_in_a_condition_goes_without_a_word(spelling: str) -> None:
-    """H18: its generator is closed where nothing may be awaited, so its `finally` gets the mutex only if that is free."""
+    """H18: its generator is closed where nothing may be awaited; its `finally` has the mutex if that is free."""
     mutex = Mutex()
     held: list[bool] = []
 

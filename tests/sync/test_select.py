@@ -450,7 +450,7 @@ def test_a_select_that_is_cancelled_as_its_channel_is_tells_the_hook_once() -> N
 
 
 @pytest.mark.parametrize("window", [{"taken": 2}, {"released": 2}], ids=str)
-def test_an_element_that_a_cancelled_select_would_have_sent_is_sent_or_told_and_not_both(window: dict[str, int]) -> None:
+def test_what_a_cancelled_select_would_have_sent_is_sent_or_told_and_not_both(window: dict[str, int]) -> None:
     """H7, H14: cancelled while the receiver, who came after the select had asked, is about to get it."""
     lost: list[int] = []
     channel: Channel[int] = Channel(1, on_undelivered=lost.append)

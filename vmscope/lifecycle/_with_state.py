@@ -138,9 +138,10 @@ class _Waiting:
             return
         try:
             self._lifecycle.add_observer(self._on_event)
-        except BaseException as failure:  # noqa: BLE001  (raised here it would leave the caller waiting for ever)
+        except BaseException as failure:
             if not self._cont.is_active:  # it has its answer: it is others that failed, moved by what was called
                 raise
+            # raised here it would leave the caller waiting for ever
             self._cont.resume_with_exception(failure)
             return
         if self._lifecycle.current_state is State.DESTROYED and self._cont.is_active:  # nobody will be told of it

@@ -358,7 +358,7 @@ class _Select(Continuation[Any]):
 
     __slots__ = ("_asked", "_clauses", "_outcome", "coroutine", "handed", "ticket")
     coroutine: Coroutine
-    handed: _Clause | None  # who was taken out of its line, or need not stand there; set with the lock of that line held
+    handed: _Clause | None  # who was taken out of its line, or need not stand there; set under the lock of that line
 
     def __init__(self, clauses: list[_Clause]) -> None:
         self._begun = False
