@@ -116,3 +116,23 @@ def beside(
     lock = _Beside(getattr(home, name), action, taken, released)
     setattr(home, name, lock)
     return lock
+
+
+@contextmanager
+def held_elsewhere(lock: Any) -> Iterator[None]:
+    """While the block runs, another thread holds `lock`: what a fork finds, whose child has no such thread."""
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            assert leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lifecycle.owners import Owner
-from tests.steer import beside
+from tests.steer import beside, held_elsewhere
 from vmscope import (
     CoroutineDispatcher,
     CoroutineScope,
@@ -133,22 +133,10 @@ def test_a_scope_that_another_thread_makes_meanwhile_is_the_one(
 def test_after_a_fork_a_scope_is_made_whoever_was_making_one(main: VMain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Y6: the thread that held the lock is not there in the child."""
     monkeypatch.setattr(_lifecycle_scope, "_guard", _lifecycle_scope._guard)
-    held, leave = threading.Event(), threading.Event()
 
-    def hold() -> None:
-        with _lifecycle_scope._guard:
-            held.set()
-            assert leave.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(10)
-    try:
+    with held_elsewhere(_lifecycle_scope._guard):
         _lifecycle_scope._after_fork()
         assert Owner(State.STARTED, enforced=True).lifecycle.scope.is_active
-    finally:
-        leave.set()
-        thread.join()
 
 
 def test_without_a_main_thread_there_is_no_scope() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.steer import held_elsewhere
 from vmscope import ViewModel, ViewModelStore, ViewModelStoreOwner
 from vmscope.lifecycle import _store
 
@@ -164,24 +165,12 @@ def test_after_a_fork_a_store_is_used_whoever_held_its_locks(monkeypatch: pytest
     """V10: the thread that held them is not there in the child."""
     monkeypatch.setattr(_store, "_waiting_lock", _store._waiting_lock)
     monkeypatch.setattr(_store, "_waiting", {7: object()})
-    held, leave = threading.Event(), threading.Event()
 
-    def hold() -> None:
-        with _store._waiting_lock:
-            held.set()
-            assert leave.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(10)
-    try:
+    with held_elsewhere(_store._waiting_lock):
         _store._after_fork()
         assert _store._waiting == {}
         assert _store._waiting_lock.acquire(blocking=False)
         _store._waiting_lock.release()
-    finally:
-        leave.set()
-        thread.join()
 
 
 def test_many_threads_put_and_clear_and_every_view_model_is_cleared_once() -> None:
