@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .. import Job
     from .._primitives import Thread
 
-_PATIENCE = 8.0  # seconds; a story that takes longer has got stuck, and fails
+_PATIENCE = 30.0  # seconds; it takes two, on a busy machine ten: one that takes longer has got stuck, and fails
 
 
 class Story(NamedTuple):
