@@ -94,6 +94,24 @@ def test_a_removed_item_is_not_kept_alive(queue):
     assert gone() is None
 
 
+def test_an_item_that_is_removed_while_the_consumer_sleeps_is_not_kept_until_it_wakes(queue):
+    far = Note("sleeps until then", [])
+    queue.put_at(far, 1_000.0)
+    queue.run_due()  # from here on nobody takes: what is due later wakes no sleeper
+    notes = [Note(n, []) for n in range(5_000)]
+    gone = [weakref.ref(note) for note in notes]
+    for note in notes:
+        queue.put_at(note, 2_000.0)
+        queue.remove(note)
+    del notes, note
+
+    gc.collect()
+
+    assert [known for known in gone if known() is not None] == []
+    assert len(queue._timed) == 0
+    assert queue.peek_when() == 1_000.0
+
+
 def test_removed_items_never_outnumber_the_live_by_more_than_a_thousand(queue):
     notes = [Note(n, []) for n in range(5_000)]
     for note in notes:

@@ -273,6 +273,7 @@ class MessageQueue:
                 self.remove(item)
 
     def _compact_locked(self) -> None:
+        self._sort_in_locked()  # a consumer that sleeps for an hour does not, and what is dead in there stayed as long
         heap = self._heap
         entries = heap.copy()
         alive = [entry for entry in entries if entry[2].when is entry[0]]
