@@ -1,6 +1,8 @@
 """Is anything of ours left behind by what has ended, however it ended?
 
-Aimed at: each way to end, one kind a round in turn, a hundred each. The count of our objects must stay as it was.
+Aimed at: each way to end, one kind a round in turn, a hundred each. The count of our objects must stay as it was. What
+they were part of lives on, as it does in a program: a scope, a looper, a store, the shared timer; else it would go with
+all that was forgotten in it.
   cancelled   launched onto a looper and cancelled before, while and after it runs
   failed      fails, alone and with its parent
   timed_out   a timeout that strikes, one that does not, a delay taken back
@@ -31,6 +33,7 @@ from vmscope import (
     await_cancellation,
     coroutine_scope,
     delay,
+    join_all,
     launch,
     run_blocking,
     with_context,
@@ -59,6 +62,8 @@ class Leaks(Soak):
         self.thread = HandlerThread("soak-leaks")
         self.thread.start()
         self.on_looper = as_dispatcher(self.thread.handler)
+        self.lasting = SupervisorJob()
+        self.store = ViewModelStore()
         self.rounds = 0
         self.first: Counter[str] | None = None
 
@@ -76,14 +81,15 @@ class Leaks(Soak):
         assert not more, f"left behind after {self.rounds} rounds: {more}"
 
     def cancelled(self) -> None:
-        scope = CoroutineScope(Job() + self.on_looper)
+        scope = CoroutineScope(self.lasting + self.on_looper)
+        jobs = []
         for n in range(MANY):
-            job = scope.launch(await_cancellation)
+            jobs.append(scope.launch(await_cancellation))
             if n % 3 == 0:
                 self.spin(100)
-            job.cancel()
-        scope.coroutine_context[Job].complete()
-        run_blocking(scope.coroutine_context[Job].join)
+            jobs[-1].cancel()
+        run_blocking(join_all, *jobs)
+        del jobs
         self._count()
 
     def failed(self) -> None:
@@ -96,7 +102,7 @@ class Leaks(Soak):
             yield from await_cancellation()
 
         handler = CoroutineExceptionHandler(lambda context, failure: None)
-        scope = CoroutineScope(SupervisorJob() + Dispatchers.Default + handler)
+        scope = CoroutineScope(SupervisorJob(self.lasting) + Dispatchers.Default + handler)
         for _ in range(MANY // 4):
             scope.launch(fail)
             scope.launch(family)
@@ -110,16 +116,16 @@ class Leaks(Soak):
                 yield from with_timeout_or_none(0.0 if n % 2 else 60.0, delay, 60.0 if n % 2 else 0.0)
 
         run_blocking(turns)
+        run_blocking(turns, context=Dispatchers.Default)
         self._count()
 
     def cleared(self) -> None:
-        store = ViewModelStore()
         for n in range(MANY):
             model = ViewModel()
             model.add_closeable(lambda: None)
             model.view_model_scope.launch(await_cancellation, context=self.on_looper)
-            store.put(f"{n % 10}", model)
-        run_blocking(store.clear_and_join)
+            self.store.put(f"{n % 10}", model)
+        run_blocking(self.store.clear_and_join)
         self._count()
 
     def hopped(self) -> None:
@@ -134,6 +140,7 @@ class Leaks(Soak):
         self._count()
 
     def close(self) -> None:
+        assert not [*self.lasting.children]
         self.thread.quit()
         self.thread.join()
 

@@ -78,6 +78,51 @@ def test_what_goes_wrong_ends_a_soak_with_one_its_state_and_all_stacks(kind, tol
         assert text in ended.stdout, ended.stdout + ended.stderr
 
 
+# Faults that a round of the soak cannot miss; races are shown red by hand, see stress/README.md.
+PLANTED = {
+    "isolation": (
+        "jobs", "coroutines._job",
+        "        return None\n    outcome = parent._begin_cancel(cause)",
+        "        pass\n    outcome = parent._begin_cancel(cause)",
+        "assert supervisor.is_active",
+    ),
+    "timers": (
+        "order", "looper._queue",
+        "-self._seq if rank == _FRONT else rank + self._seq", "-self._seq if rank == _FRONT else rank - self._seq",
+        "assert numbers == sorted(numbers)",
+    ),
+    "leaks": (
+        "timed_out", "looper._queue",
+        "    def _compact_locked(self) -> None:\n        self._sort_in_locked()",
+        "    def _compact_locked(self) -> None:\n        pass",
+        "left behind after 40 rounds",
+    ),
+}  # fmt: skip
+
+PLANT = """
+import sys
+from stress._soak import run
+from stress.{name} import {kind}
+from tests.races.faults import Fault
+
+with Fault("planted", {where!r}, {old!r}, {new!r}, "").planted():
+    sys.exit(run({kind}, None, ["--kinds", {turn!r}, "--seconds", "60", "--rounds", "100"]))
+"""
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_turns_the_soak_red(name):
+    turn, where, old, new, told = PLANTED[name]
+    code = PLANT.format(name=name, kind=name.capitalize(), turn=turn, where=where, old=old, new=new)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 1, ended.stderr
+    assert told in ended.stdout
+
+
 def test_each_script_names_its_interleavings_and_stands_in_the_table():
     table = (ROOT / "stress" / "README.md").read_text(encoding="utf-8")
     for name in NAMES:
