@@ -41,7 +41,6 @@ class CoroutineDispatcher(ContextElement):
     __slots__ = ("__weakref__",)
     key: ClassVar[type]
     _stands_last = True
-    _parallelism: ClassVar[int | None] = None
     _resumes_timers_in_place = False  # its timers fire on its own thread: a delay goes on in the timer's own turn
 
     def is_dispatch_needed(self, context: CoroutineContext) -> bool:
@@ -68,8 +67,6 @@ class CoroutineDispatcher(ContextElement):
         Kotlin: limitedParallelism.
         """
         checked_parallelism(parallelism)
-        if self._parallelism is not None and parallelism >= self._parallelism and name is None:
-            return self
         return LimitedDispatcher(self, parallelism, name)
 
     def as_executor(self) -> Any:
