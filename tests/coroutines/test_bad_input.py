@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import pickle
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -398,3 +399,52 @@ def test_cancel_takes_a_message_or_a_cancellation_and_nothing_else() -> None:
 
     job.cancel(CancellationException("this one"))
     assert job.is_cancelled
+
+
+def test_a_ready_block_that_has_begun_is_refused() -> None:
+    scope = CoroutineScope(Dispatchers.Unconfined)
+    told: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        with pytest.raises(TypeError, match="has not begun: <generator .* is running"):
+            scope.launch(ready)
+        told.append("running")
+        yield from yield_()
+
+    async def coroutine() -> None:
+        with pytest.raises(TypeError, match="has not begun: <coroutine .* is running"):
+            scope.launch(awaiting)
+        told.append("running")
+
+    ready, awaiting = body(), coroutine()
+    scope.launch(ready)
+    scope.launch(awaiting)
+
+    for over in (ready, awaiting):
+        with pytest.raises(TypeError, match="a block that has not begun: .* is over"):
+            scope.launch(over)
+    assert told == ["running", "running"]
+
+
+def test_a_continuation_takes_exceptions_and_functions_and_nothing_else() -> None:
+    held: list[Any] = []
+    CoroutineScope(Dispatchers.Unconfined).launch(suspend_cancellable_coroutine, held.append)
+
+    with pytest.raises(TypeError, match="resume_with_exception takes an exception, got 'no'"):
+        held[0].resume_with_exception("no")
+    with pytest.raises(TypeError, match="invoke_on_cancellation takes a function of the cause, got 42"):
+        held[0].invoke_on_cancellation(42)
+
+    assert held[0].is_active
+
+
+def test_a_dispatcher_is_not_pickled() -> None:
+    with pytest.raises(TypeError, match=r"Dispatchers\.Default cannot be pickled: its threads belong to this process"):
+        pickle.dumps(Dispatchers.Default)
+
+
+def test_an_idle_handler_that_cannot_be_called_is_refused() -> None:
+    queue = Looper.create_for_test().queue
+
+    with pytest.raises(TypeError, match="add 42 as an idle handler: it cannot be called"):
+        queue.add_idle_handler(42)  # type: ignore[arg-type]

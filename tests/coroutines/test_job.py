@@ -543,6 +543,50 @@ def test_handlers_that_nest_too_deep_are_called_also_where_the_outermost_one_rai
     assert [job.is_completed for job in jobs] == [True] * 60
 
 
+def test_a_handler_that_nests_too_deep_and_raises_is_reported_once(uncaught: list[BaseException]) -> None:
+    """J10, F35: whoever ended its job has long gone on."""
+    jobs = [Job() for _ in range(60)]
+    for job, following in itertools.pairwise(jobs):
+        job.invoke_on_completion(lambda _, following=following: following.complete())
+    failure = LookupError("slip")
+
+    def last(_cause: object) -> None:
+        raise failure
+
+    jobs[-1].invoke_on_completion(last)
+    jobs[0].complete()
+
+    assert all(job.is_completed for job in jobs)
+    (error,) = uncaught
+    assert str(error) == "Exception in completion handler of <CompletableJob completed>"
+    while error.__cause__ is not None:  # each job between the last and the one that was put off passes it on
+        assert isinstance(error, CompletionHandlerError)
+        error = error.__cause__
+    assert error is failure
+    uncaught.clear()
+
+
+def test_a_handler_on_cancelling_that_raises_is_raised_to_who_cancels_and_the_rest_are_told() -> None:
+    """J10, F35: a job without a body has nowhere else to report to."""
+    failure = LookupError("slip")
+    told: list[Any] = []
+
+    def raising(_cause: object) -> None:
+        raise failure
+
+    job = CompletableDeferred[None]()
+    job.invoke_on_completion(raising, on_cancelling=True)
+    job.invoke_on_completion(told.append, on_cancelling=True)
+    child = Job(job)
+    with pytest.raises(CompletionHandlerError) as raised:
+        job.cancel("enough")
+
+    assert raised.value.__cause__ is failure
+    assert [str(cause) for cause in told] == ["enough"]
+    assert job.is_completed
+    assert child.is_completed
+
+
 def test_a_handler_that_cannot_be_called_is_refused() -> None:
     """J10"""
     with pytest.raises(TypeError, match="42"):
@@ -1022,8 +1066,25 @@ def test_jobs_and_scopes_are_neither_pickled_nor_copied(make: Any, how: Any) -> 
         how(make())
 
 
+def test_noncancellable_takes_handlers_and_calls_none() -> None:
+    """J16: it never ends, and no child of it is cancelled with it."""
+    told: list[Any] = []
+    handle = NonCancellable.invoke_on_completion(told.append)
+    NonCancellable.invoke_on_completion(told.append, on_cancelling=True)
+    child = Job(NonCancellable)
+
+    NonCancellable.cancel()
+    assert child.is_active
+    child.complete_exceptionally(LookupError("slip"))  # would cancel any other parent
+    handle.dispose()
+
+    assert told == []
+    assert flags(NonCancellable) == ("Active", True, False, False)
+
+
 def test_noncancellable_is_pickled_by_name() -> None:
     """F44"""
+    assert copy.copy(NonCancellable) is NonCancellable
     assert copy.deepcopy(NonCancellable) is NonCancellable
     assert pickle.loads(pickle.dumps(NonCancellable)) is NonCancellable
 

@@ -315,3 +315,13 @@ def test_closeables_added_by_many_threads_during_a_clear_are_each_closed_once() 
         thread.join()
 
     assert sorted(closed) == sorted(n * 100 + i for n in range(8) for i in range(50))
+
+
+def test_the_key_of_the_scope_is_refused_for_other_closeables():
+    with pytest.raises(ValueError, match="'vmscope.view_model_scope' is the key of view_model_scope: give a scope to"):
+        ViewModel().add_closeable("vmscope.view_model_scope", lambda: None)
+
+
+def test_failures_belong_to_a_model_and_not_to_its_class():
+    with pytest.raises(AttributeError, match="failures belong to a ViewModel, not to its class"):
+        ViewModel.failures

@@ -611,3 +611,40 @@ def test_with_a_host_quit_safely_leaves_what_is_due_to_the_next_pump(queue):
 
     queue.run_due()
     assert log == ["-later", "due"]
+
+
+def test_an_interrupt_comes_between_two_items_and_once(queue):
+    log = []
+    queue.put(Note("first", log, queue.interrupt))
+    queue.put(Note("second", log))
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.run_due()
+    assert log == ["first"]
+
+    queue.run_due()
+    assert log == ["first", "second"]
+
+
+def test_next_waits_for_what_another_thread_puts():
+    queue, log = MessageQueue(), []
+    note = Note("put", log)
+
+    def put():
+        while not queue.is_polling():
+            pass
+        queue.put(note)
+
+    putter = threading.Thread(target=put)
+    putter.start()
+    taken = queue.next()
+    putter.join()
+
+    assert taken is note
+    assert log == []
+
+
+def test_a_barrier_shows_its_token(queue):
+    token = queue.post_sync_barrier()
+
+    assert repr(queue._snapshot()) == f"[<barrier {token}>]"
