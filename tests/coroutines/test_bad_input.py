@@ -406,13 +406,13 @@ def test_a_ready_block_that_has_begun_is_refused() -> None:
     told: list[str] = []
 
     def body() -> Generator[Any, Any, None]:
-        with pytest.raises(TypeError, match="has not begun: <generator .* is running"):
+        with pytest.raises(TypeError, match=r"has not begun: <generator .* is running"):
             scope.launch(ready)
         told.append("running")
         yield from yield_()
 
     async def coroutine() -> None:
-        with pytest.raises(TypeError, match="has not begun: <coroutine .* is running"):
+        with pytest.raises(TypeError, match=r"has not begun: <coroutine .* is running"):
             scope.launch(awaiting)
         told.append("running")
 
@@ -421,7 +421,7 @@ def test_a_ready_block_that_has_begun_is_refused() -> None:
     scope.launch(awaiting)
 
     for over in (ready, awaiting):
-        with pytest.raises(TypeError, match="a block that has not begun: .* is over"):
+        with pytest.raises(TypeError, match=r"a block that has not begun: .* is over"):
             scope.launch(over)
     assert told == ["running", "running"]
 

@@ -193,6 +193,32 @@ def test_quit_safely_runs_what_is_due_and_rejects_the_rest(queue):
     assert log == ["due", "due, too", "-later"]
 
 
+def test_after_quit_safely_what_was_due_at_a_time_runs_and_what_was_due_later_does_not(queue, clock):
+    log = []
+    for when in (103.0, 101.0, 102.0):
+        queue.put_at(Note(when, log), when)
+    clock.now = 102.0
+
+    queue.put_front(Note("quits", log, lambda: queue.quit(safely=True)))
+    queue.run_due()
+
+    assert log == ["quits", 101.0, 102.0, "-103.0"]
+
+
+def test_a_loop_in_an_item_leaves_what_is_due_at_a_safe_quit_to_the_loop_around_it(queue):
+    log = []
+
+    def nest():
+        queue.quit(safely=True)
+        queue.run_due(0.0)
+
+    for name, then in (("nests", nest), ("in the inner loop", None), ("in the outer loop", None)):
+        queue.put(Note(name, log, then))
+    queue.run_due()
+
+    assert log == ["nests", "in the inner loop", "in the outer loop"]
+
+
 def test_a_quit_after_a_safe_one_drops_no_more(queue):
     log = []
     queue.put(Note("due", log))
@@ -377,6 +403,48 @@ def test_a_barrier_holds_back_what_follows_and_lets_asynchronous_items_pass(queu
     assert log == ["before", "passes", "behind"]
 
 
+def test_a_barrier_for_a_time_holds_back_what_comes_after_that_time(queue, clock):
+    log = []
+    token = queue.post_sync_barrier(101.0)
+    queue.put(Note("now", log))
+    queue.put_at(Note("before it", log), 100.5)
+    queue.put_at(Note("after it", log), 101.5)
+    clock.now = 102.0
+
+    queue.run_due()
+    assert log == ["now", "before it"]
+
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+    assert log == ["now", "before it", "after it"]
+
+
+def test_what_a_barrier_held_back_goes_before_what_is_due_later(queue, clock):
+    log = []
+    token = queue.post_sync_barrier()
+    for when in (110.0, 101.0, 103.0, 102.0):
+        queue.put_at(Note(when, log), when)
+    clock.now = 105.0
+    queue.run_due()
+    assert log == []
+
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+    assert log == [101.0, 102.0, 103.0]
+
+
+def test_a_barrier_that_was_removed_before_its_time_holds_back_nothing(queue, clock):
+    log = []
+    queue.remove_sync_barrier(queue.post_sync_barrier(101.0))
+    queue.put_at(Note("after it", log), 101.5)
+    clock.now = 102.0
+
+    queue.run_due()
+
+    assert log == ["after it"]
+    assert not queue.is_blocked_on_barrier
+
+
 def test_a_barrier_token_is_good_once(queue):
     token = queue.post_sync_barrier()
     queue.remove_sync_barrier(token)
@@ -469,6 +537,17 @@ def test_an_idle_handler_that_answers_false_or_raises_is_removed(queue, uncaught
 
     assert calls == ["once"]
     assert isinstance(uncaught.pop(), ZeroDivisionError)
+
+
+def test_an_idle_handler_that_answers_false_is_called_once(queue):
+    asked = []
+    queue.add_idle_handler(lambda: asked.append("once"))
+    queue.add_idle_handler(lambda: asked.append("stays") or True)
+    for _ in range(2):
+        queue.put(Note("turn", []))
+        queue.run_due()
+
+    assert asked == ["once", "stays", "stays"]
 
 
 def test_what_an_idle_handler_puts_runs_without_a_sleep(queue):

@@ -16,16 +16,15 @@ from vmscope.looper import MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
 
-CODES = {
-    member.__code__
-    for member in (*vars(MessageQueue).values(), *vars(_queue).values())
-    if hasattr(member, "__code__") and member.__module__ == _queue.__name__
-}
-
 
 @pytest.fixture
 def strike() -> Iterator[Strike]:
-    with striking(CODES) as strike:
+    codes = {
+        member.__code__
+        for member in (*vars(MessageQueue).values(), *vars(_queue).values())
+        if hasattr(member, "__code__") and member.__module__ == _queue.__name__
+    }
+    with striking(codes) as strike:
         yield strike
 
 
