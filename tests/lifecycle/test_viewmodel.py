@@ -318,7 +318,7 @@ def test_closeables_added_by_many_threads_during_a_clear_are_each_closed_once() 
 
 
 def test_the_key_of_the_scope_is_refused_for_other_closeables():
-    with pytest.raises(ValueError, match=r"'vmscope\.view_model_scope' is the key of view_model_scope: give a scope to"):
+    with pytest.raises(ValueError, match=r"'vmscope\.view_model_scope' is the key of view_model_scope: give"):
         ViewModel().add_closeable("vmscope.view_model_scope", lambda: None)
 
 
