@@ -691,6 +691,62 @@ def test_a_view_of_main_is_main(main: VMain) -> None:
     assert repr(Dispatchers.Main.limited_parallelism(1, "ui")) == "ui"
 
 
+def test_a_named_view_of_main_does_all_that_main_does(main: VMain) -> None:
+    """D11, D4, D5"""
+    ui = Dispatchers.Main.limited_parallelism(1, "ui")
+    at_once = Dispatchers.Main.immediate.limited_parallelism(1, "at once")
+    log: list[Any] = []
+    scope = CoroutineScope(Job())
+
+    def body(name: str) -> Generator[Any, Any, None]:
+        log.append(name)
+        yield from delay(2)
+        log.append((name, main.now))
+
+    def start() -> None:
+        for view in (ui, at_once):
+            scope.launch(body, repr(view), context=view)
+        log.append("launched")
+        view.dispatch(EmptyCoroutineContext, Posted())
+
+    class Posted:
+        def run(self) -> None:
+            log.append("posted")
+
+    main.post(start)
+    main.drain()
+    main.advance(2)
+
+    assert log == ["at once", "launched", "ui", "posted", ("at once", 2), ("ui", 2)]
+    assert ui.is_dispatch_needed(EmptyCoroutineContext)
+    assert not at_once.is_dispatch_needed(EmptyCoroutineContext)
+    with pytest.raises(IllegalStateError, match="which is the one that runs ui: it would wait for itself"):
+        scope.async_(delay, 1, context=ui).as_future().result()
+
+
+def test_a_worker_that_its_parent_does_not_take_costs_its_view_no_place() -> None:
+    """D11, F50"""
+    parent = QueueDispatcher()
+    view = parent.limited_parallelism(1)
+    log: list[str] = []
+
+    class Task:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run(self) -> None:
+            log.append(self.name)
+
+    parent.broken = LookupError("slip")
+    with pytest.raises(LookupError, match="slip"):
+        view.dispatch(EmptyCoroutineContext, Task("refused"))
+    parent.broken = None
+    view.dispatch(EmptyCoroutineContext, Task("taken"))
+    parent.run_all()
+
+    assert "taken" in log
+
+
 @pytest.mark.parametrize("parallelism", [True, 1.5, "2"], ids=repr)
 def test_a_parallelism_that_is_no_whole_number_is_refused(parallelism: Any) -> None:
     """D11"""

@@ -139,7 +139,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--survivors", action="store_true", help="try what has survived again")
     parser.add_argument("--tests", default="", help="only tests that have this in their name")
     parser.add_argument("--report", action="store_true", help="try nothing, print what is known")
-    parser.add_argument("--only", default="", help="mutants whose file and function have this in their name")
+    parser.add_argument("--only", default="", help="mutants that have this in their name or text")
     given = parser.parse_args(argv)
     if sys.version_info < (3, 12) and not given.report:
         parser.error("needs sys.monitoring: Python 3.12 or later")
@@ -151,7 +151,7 @@ def main(argv: list[str]) -> int:
 
     def wanted(mutant: Mutant) -> bool:
         outcome = book.of(mutant)
-        if mutant.key in reasons or given.only not in f"{mutant.source.name} {mutant.where}":
+        if mutant.key in reasons or given.only not in str(mutant):
             return False
         return outcome is None if not given.survivors else outcome is not None and outcome.lives
 
