@@ -826,3 +826,32 @@ def test_run_blocking_in_a_message_of_a_running_looper_warns() -> None:
         ui.handler.call(block)
 
     assert seen == [7]
+
+
+class HasMethods:
+    """What has these methods of a generator, as those of a compiler have that makes types of its own."""
+
+    def __init__(self, *names: str) -> None:
+        body = iter(self._body())
+        for name in names:
+            setattr(self, name, getattr(body, name))
+
+    def _body(self) -> Generator[Any, Any, str]:
+        yield from delay(1)
+        return "from the body"
+
+
+def test_a_compiled_generator_is_run_and_what_has_only_some_of_its_methods_is_a_value(main: VMain) -> None:
+    """B15"""
+    scope = CoroutineScope(Dispatchers.Main)
+    ready, partial = HasMethods("send", "throw", "close"), HasMethods("send", "throw")
+
+    by_itself = scope.async_(ready)  # type: ignore[arg-type]
+    given = scope.async_(lambda: HasMethods("send", "throw", "close"))
+    plain = scope.async_(lambda: partial)
+    main.advance(1)
+
+    assert by_itself.get_completed() == given.get_completed() == "from the body"
+    assert plain.get_completed() is partial
+    with pytest.raises(TypeError, match="takes a block"):
+        scope.launch(HasMethods("send"))  # type: ignore[arg-type]

@@ -527,3 +527,24 @@ def test_a_lazy_coroutine_that_nobody_starts_is_collected(main: VMain) -> None:
 
     assert gone() is None
     assert log == []
+
+
+@BOTH
+def test_a_wait_that_is_over_leaves_nothing_with_its_job(suspend_by_hand: Any) -> None:
+    """P1: however often it waits, and whatever came to the job meanwhile."""
+    held: list[Any] = []
+
+    def body() -> Generator[Any, Any, None]:
+        for _ in range(3):
+            yield from suspend_by_hand(held.append)
+
+    job = CoroutineScope(Dispatchers.Unconfined).launch(body)
+    for number in range(2):
+        handle = job.invoke_on_completion(lambda _: None)  # what comes during a wait has the wait noted before it
+        held[number].resume()
+        handle.dispose()
+
+        assert not job._nodes
+        assert job._waiter is (held[number + 1] if suspend_by_hand is suspend_cancellable_coroutine else None)
+    held[2].resume()
+    assert job.is_completed

@@ -530,3 +530,11 @@ def test_the_handler_of_an_injected_scope_is_its_own() -> None:
     model.clear()
 
     assert seen == ["scope"]
+
+
+def test_the_handler_of_a_scope_shows_what_it_is_where_the_scope_is_added_to():
+    scope = ViewModel().view_model_scope
+
+    assert "the ViewModel's exception handler" in repr((scope + CoroutineName("named")).coroutine_context)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        scope + 42

@@ -10,6 +10,7 @@ import weakref
 import pytest
 
 from vmscope import IllegalStateError
+from vmscope._primitives import FIRST_WAIT, WAIT_GROWTH, Empty
 from vmscope.looper import Handler, Looper, MessageQueue
 
 from .notes import AsyncNote, Note, VirtualClock
@@ -721,6 +722,29 @@ def test_next_waits_for_what_another_thread_puts():
 
     assert taken is note
     assert log == []
+
+
+def test_next_gives_up_when_its_time_is_up_also_where_something_is_due_later():
+    queue = MessageQueue()
+    assert queue.next(0.001) is None
+
+    queue.put_at(Note("later", []), queue.clock() + 3_600)
+    assert queue.next(0.001) is None
+
+
+def test_a_wait_on_the_main_thread_is_cut_in_ever_longer_pieces(queue):
+    waits = []
+
+    class Bell:
+        def get(self, block, seconds):
+            waits.append(seconds)
+            if len(waits) < 5:
+                raise Empty
+
+    queue._bell = Bell()
+    queue._sleep()
+
+    assert waits == [FIRST_WAIT * WAIT_GROWTH**n for n in range(5)]
 
 
 def test_a_barrier_shows_its_token(queue):

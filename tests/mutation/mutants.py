@@ -214,7 +214,9 @@ def _at(new: ast.AST, old: ast.AST) -> ast.AST:
 
 
 def _instead_of_statement(node: ast.stmt, function: _Function) -> Iterator[ast.stmt]:
-    if isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
+    if isinstance(node, ast.Return) and ast.unparse(node) in ("return None", "return True", "return False"):
+        return  # to turn the value is the greater slip
+    elif isinstance(node, ast.Return) and node.value is not None:
         yield _at(ast.Return(ast.Constant(None)), node)  # type: ignore[misc]
     elif isinstance(node, (ast.Break, ast.Continue)):
         yield _at(ast.Continue() if isinstance(node, ast.Break) else ast.Break(), node)  # type: ignore[misc]
