@@ -455,6 +455,17 @@ def a_wait_begins_against_cancel_of_its_job():
     assert len(ended) == 1
 
 
+def a_continuation_begins_against_cancel_of_its_job():
+    ended = []
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    def begin():
+        scope.launch(suspend_cancellable_coroutine, lambda _: None).invoke_on_completion(ended.append)
+
+    yield begin, scope.cancel
+    assert len(ended) == 1
+
+
 def await_all_against_completions():
     first, second, got = CompletableDeferred(), CompletableDeferred(), []
 
@@ -768,6 +779,43 @@ def a_barrier_is_removed_against_falling_asleep():
 
     yield consume, remove
     assert at_once()
+
+
+def a_barrier_is_taken_up_against_puts_and_a_look():
+    notes = [Note() for _ in range(4)]
+    queue = MessageQueue(lambda: 1.0)
+    token = queue.post_sync_barrier()
+
+    def put_and_look():
+        for note in notes[:2]:
+            queue.put_at(note, 5.0)
+        queue.peek_when()
+
+    yield queue.run_due, put_and_look
+    for note in notes[2:]:
+        queue.put_at(note, 5.0)
+    queue.remove_sync_barrier(token)
+    assert queue._snapshot() == notes
+
+
+def _look_against_a_take(look):
+    notes = [Note() for _ in range(4)]
+    queue = MessageQueue(lambda: 1.0)
+    for note in notes[:2]:
+        queue.put_at(note, 5.0)
+
+    yield queue.run_due, lambda: look(queue)
+    for note in notes[2:]:
+        queue.put_at(note, 5.0)
+    assert queue._snapshot() == notes
+
+
+def a_look_at_the_next_time_against_a_take():
+    yield from _look_against_a_take(lambda queue: queue.peek_when())
+
+
+def a_look_at_all_that_is_pending_against_a_take():
+    yield from _look_against_a_take(repr)
 
 
 def one_in_front_and_a_later_one_against_a_take():
