@@ -107,6 +107,16 @@ def a_closeable_against_clear():
     assert sorted(closed) == ["keyed", "plain"]
 
 
+def the_first_look_at_the_failures():
+    screen, seen = ViewModel(), [ViewModel().failures]  # which imports the flows, once for all orders
+
+    def look():
+        seen.append(screen.failures)
+
+    yield look, look
+    assert seen[1] is seen[2] is screen.failures
+
+
 def two_clears():
     cleared = []
 
@@ -818,6 +828,39 @@ def a_look_at_all_that_is_pending_against_a_take():
     yield from _look_against_a_take(repr)
 
 
+def two_idle_handlers_come():
+    queue, asked = MessageQueue(), []
+
+    yield lambda: queue.add_idle_handler(lambda: asked.append(1)), lambda: queue.add_idle_handler(
+        lambda: asked.append(2)
+    )
+    queue.run_due()
+    assert sorted(asked) == [1, 2]
+
+
+def an_idle_handler_goes_as_another_comes():
+    queue, asked = MessageQueue(), []
+
+    def goes():
+        asked.append("gone")
+
+    queue.add_idle_handler(goes)
+    yield lambda: queue.remove_idle_handler(goes), lambda: queue.add_idle_handler(lambda: asked.append("came"))
+    queue.run_due()
+    assert asked == ["came"]
+
+
+def an_idle_handler_has_had_enough_as_another_comes():
+    queue, asked = MessageQueue(), []
+    queue.add_idle_handler(lambda: asked.append("once"))
+
+    yield queue.run_due, lambda: queue.add_idle_handler(lambda: asked.append("came"))
+    queue.put(Note())
+    queue.run_due()
+    assert sorted(asked) in (["came", "once"], ["came", "came", "once"])
+    assert not queue._idle_handlers
+
+
 def one_in_front_and_a_later_one_against_a_take():
     queue, front, later, taken = MessageQueue(), Note(), Note(), []
 
@@ -1019,6 +1062,23 @@ def tasks_for_a_view_come_as_its_pool_is_shut():
     assert sorted(name for name, _ in told) == ["a", "b", "c"], told
     assert view._running == 0
     assert not pool.join(10)
+
+
+def two_puts_that_the_parent_of_a_limited_view_refuses():
+    class Refuses(CoroutineDispatcher):
+        def dispatch(self, context, block):
+            raise LookupError
+
+    view = LimitedDispatcher(Refuses(), 2)
+
+    def put():
+        try:
+            view.dispatch(EmptyCoroutineContext, Note())
+        except LookupError:
+            pass
+
+    yield put, put
+    assert view._running == 0
 
 
 def a_limited_view_of_two():
