@@ -14,6 +14,7 @@ from vmscope import (
     CoroutineStart,
     Dispatchers,
     EmptyCoroutineContext,
+    IllegalStateError,
     Job,
     Looper,
     MessageQueue,
@@ -105,6 +106,19 @@ def a_closeable_against_clear():
 
     yield add, screen.clear
     assert sorted(closed) == ["keyed", "plain"]
+
+
+def a_scope_is_given_against_the_first_look():
+    screen, seen = ViewModel.__new__(ViewModel), []
+
+    def give():
+        try:
+            screen.__init__(CoroutineScope(Job() + Dispatchers.Unconfined))
+        except IllegalStateError:
+            pass
+
+    yield give, lambda: seen.append(screen.view_model_scope)
+    assert seen[0] is screen.view_model_scope
 
 
 def the_first_look_at_the_failures():
@@ -462,6 +476,16 @@ def a_wait_begins_against_cancel_of_its_job():
         scope.launch(never.join).invoke_on_completion(ended.append)
 
     yield begin, scope.cancel
+    assert len(ended) == 1
+
+
+def a_handler_comes_behind_one_that_waits_against_cancel():
+    never, ended = Job(), []
+    job = CoroutineScope(Dispatchers.Unconfined).launch(never.join, start=CoroutineStart.LAZY)
+    job.invoke_on_completion(lambda cause: None)
+    job.start()
+
+    yield job.cancel, lambda: job.invoke_on_completion(ended.append)
     assert len(ended) == 1
 
 
@@ -861,6 +885,30 @@ def an_idle_handler_has_had_enough_as_another_comes():
     assert not queue._idle_handlers
 
 
+def two_would_run_one_queue():
+    queue, inside, most, refused = MessageQueue(), [], [], []
+
+    class Runs(Note):
+        def run(self):
+            inside.append(self)
+            most.append(len(inside))
+            inside.pop()
+
+    for _ in range(2):
+        queue.put(Runs())
+
+    def run():
+        try:
+            queue.run_due()
+        except IllegalStateError:
+            refused.append(True)
+
+    yield run, run
+    assert most == [1, 1]
+    assert not queue._depth
+    assert len(refused) < 2
+
+
 def one_in_front_and_a_later_one_against_a_take():
     queue, front, later, taken = MessageQueue(), Note(), Note(), []
 
@@ -910,6 +958,16 @@ def put_against_quit_against_a_loop():
     assert at_once()
     assert said == [note.ran + note.dropped == 1]
     assert note.ran + note.dropped <= 1
+
+
+def a_timed_put_against_quit():
+    queue, note, said = MessageQueue(), Note(), []
+
+    def put():
+        said.append(queue.put_at(note, queue.clock() + 5))
+
+    yield put, queue.quit
+    assert said == [note.dropped == 1]
 
 
 def a_timed_put_against_quit_against_a_loop():
