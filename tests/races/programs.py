@@ -479,6 +479,13 @@ def a_wait_begins_against_cancel_of_its_job():
     assert len(ended) == 1
 
 
+def a_handler_comes_as_a_cancelled_job_ends():
+    job, ended = Job(), []
+
+    yield job.cancel, lambda: job.invoke_on_completion(ended.append)
+    assert len(ended) == 1
+
+
 def a_handler_comes_behind_one_that_waits_against_cancel():
     never, ended = Job(), []
     job = CoroutineScope(Dispatchers.Unconfined).launch(never.join, start=CoroutineStart.LAZY)
