@@ -38,14 +38,15 @@ Key = tuple[str, str, str, str]
 
 
 def explained(text: str) -> dict[Key, str]:
-    """Read explained.txt: [file function], a line -, a line +, and the reason."""
+    """Read explained.txt: [file function], a line - and a line + for each mutant, and the reason."""
     found: dict[Key, str] = {}
-    for block in text.split("\n["):
-        head, *lines = block.lstrip("[").splitlines()
-        if head.startswith("#") or not lines:
-            continue
+    for block in f"\n{text}".split("\n[")[1:]:
+        head, *lines = block.splitlines()
         file, _, where = head.rstrip("]").partition(" ")
-        found[file, where, lines[0][2:], lines[1][2:]] = " ".join(line.strip() for line in lines[2:]).strip()
+        reason = " ".join(line.strip() for line in lines if not line.startswith(("- ", "+ ", "#"))).strip()
+        pairs = [line[2:] for line in lines if line.startswith(("- ", "+ "))]
+        for before, after in zip(pairs[::2], pairs[1::2], strict=True):
+            found[file, where, before, after] = reason
     return found
 
 
