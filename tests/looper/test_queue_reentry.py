@@ -124,6 +124,33 @@ def test_a_ctrl_c_at_any_point_of_a_run_loses_no_item_and_leaves_no_lock_held(st
     assert at > 60
 
 
+def test_an_item_that_one_ctrl_c_put_back_is_not_put_back_again_by_the_next(strike):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def run(queue: MessageQueue, at: int) -> bool:
+        try:
+            return strike(queue.run_due, at, interrupt)
+        except KeyboardInterrupt:
+            return True
+
+    first = second = 0
+    while True:
+        queue, log = MessageQueue(VirtualClock(100.0)), []
+        queue.put(Note("plain", log))
+        queue.put_at(Note("timed", log), 99.0)
+        if not run(queue, first):
+            break
+        queue._depth = 0  # as above
+        again = bool(queue._inbox) and run(queue, second)
+        queue._depth = 0
+        queue.run_due()
+        ran = sorted(name for name in log if not name.startswith("-"))  # what was struck as it ran is rejected besides
+        assert ran == ["plain", "timed"], f"points {first} and {second}: {log}"
+        first, second = (first, second + 7) if again else (first + 1, second % 7)  # one in seven, others for each
+    assert first > 30
+
+
 def test_a_ctrl_c_at_any_point_of_a_quit_leaves_nobody_unheard(strike):
     def interrupt() -> None:
         raise KeyboardInterrupt

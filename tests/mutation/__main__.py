@@ -139,6 +139,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--patience", type=float, default=8.0, help="seconds of tests to give to each mutant (8)")
     parser.add_argument("--survivors", action="store_true", help="try what has survived again")
     parser.add_argument("--tests", default="", help="only tests that have this in their name")
+    parser.add_argument("--record", action="store_true", help="find out anew which tests run which lines")
     parser.add_argument("--report", action="store_true", help="try nothing, print what is known")
     parser.add_argument("--only", default="", help="mutants that have this in their name or text")
     given = parser.parse_args(argv)
@@ -160,6 +161,8 @@ def main(argv: list[str]) -> int:
         print(line, flush=True)
 
     def work(trials: Trials) -> None:
+        if given.record:
+            record.tests.clear()
         trials.recorded = record.tests
         trials.record(say, record.save)
         waiting = sorted(filter(wanted, mutants), key=lambda mutant: zlib.crc32(repr(mutant.key).encode()))
