@@ -206,6 +206,19 @@ def test_after_quit_safely_what_was_due_at_a_time_runs_and_what_was_due_later_do
     assert log == ["quits", 101.0, 102.0, "-103.0"]
 
 
+def test_a_safe_quit_between_two_runs_leaves_what_was_due_to_the_next(queue, clock):
+    log = []
+    for when in (103.0, 101.0, 102.0):
+        queue.put_at(Note(when, log), when)
+    clock.now = 102.0
+
+    queue.quit(safely=True)
+    assert log == ["-103.0"]
+
+    queue.run_due()
+    assert log == ["-103.0", 101.0, 102.0]
+
+
 def test_a_loop_in_an_item_leaves_what_is_due_at_a_safe_quit_to_the_loop_around_it(queue):
     log = []
 
