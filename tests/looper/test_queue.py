@@ -447,9 +447,25 @@ def test_what_a_barrier_held_back_goes_before_what_is_due_later(queue, clock):
     assert log == [101.0, 102.0, 103.0]
 
 
+def test_what_is_taken_back_behind_a_barrier_is_not_pending_any_more(queue, clock):
+    note = Note("held back", [])
+    token = queue.post_sync_barrier()
+    queue.put_at(note, 101.0)
+    clock.now = 102.0
+    queue.run_due()
+    assert queue.peek_when() == 101.0
+
+    queue.remove(note)
+    assert queue.peek_when() is None
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+    assert note.ran == 0
+
+
 def test_a_barrier_that_was_removed_before_its_time_holds_back_nothing(queue, clock):
     log = []
     queue.remove_sync_barrier(queue.post_sync_barrier(101.0))
+    assert queue.peek_when() is None
     queue.put_at(Note("after it", log), 101.5)
     clock.now = 102.0
 
