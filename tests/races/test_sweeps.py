@@ -118,7 +118,7 @@ class World:
     def handle(self) -> None:
         for early in (False, True):
             self.handlers += 1
-            self.root.invoke_on_completion(self.told.append, early)
+            self.root.invoke_on_completion(lambda _, early=early: self.told.append(early or self.root.is_completed), early)
 
     def check(self) -> None:
         """Bring it to its end: everything has happened, and once."""
@@ -132,6 +132,7 @@ class World:
         assert sorted(self.ran) == list(range(1, self.posted + 1)), self.ran
         assert all(job.is_completed for job in self.jobs), self.jobs
         assert len(self.told) == self.handlers, f"{self.handlers} handlers, told {self.told}"
+        assert all(self.told), "a handler of the end was told before it"
         assert sorted(self.log) == ["closed", "joined", "on_cleared"], self.log
 
 
