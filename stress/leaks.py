@@ -25,7 +25,6 @@ from vmscope import (
     CoroutineScope,
     Dispatchers,
     HandlerThread,
-    Job,
     SupervisorJob,
     ViewModel,
     ViewModelStore,
@@ -102,12 +101,10 @@ class Leaks(Soak):
             yield from await_cancellation()
 
         handler = CoroutineExceptionHandler(lambda context, failure: None)
-        scope = CoroutineScope(SupervisorJob(self.lasting) + Dispatchers.Default + handler)
-        for _ in range(MANY // 4):
-            scope.launch(fail)
-            scope.launch(family)
-        scope.coroutine_context[Job].complete()
-        run_blocking(scope.coroutine_context[Job].join)
+        scope = CoroutineScope(self.lasting + Dispatchers.Default + handler)
+        jobs = [scope.launch(body) for body in (fail, family) for _ in range(MANY // 4)]
+        run_blocking(join_all, *jobs)
+        del jobs
         self._count()
 
     def timed_out(self) -> None:

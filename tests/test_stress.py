@@ -93,8 +93,8 @@ PLANTED = {
     ),
     "leaks": (
         "timed_out", "looper._queue",
-        "    def _compact_locked(self) -> None:\n        self._sort_in_locked()",
-        "    def _compact_locked(self) -> None:\n        pass",
+        "            item.when = inf  # its entry is dead (I4)\n            self._dead += 1",
+        "            self._dead += 1",
         "left behind after 40 rounds",
     ),
 }  # fmt: skip

@@ -107,7 +107,10 @@ class Source:
         return found
 
     def uses(self, statement_lines: range) -> set[int]:
-        """The lines of functions that use what the statement at these lines assigns."""
+        """The lines that use what the statement at these lines assigns; of the head of a function, its own."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.lineno in statement_lines:
+                return {*range(node.lineno, (node.end_lineno or 0) + 1)}
         names = {
             target.id
             for node in ast.walk(self.tree)

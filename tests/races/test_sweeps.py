@@ -118,7 +118,7 @@ class World:
     def handle(self) -> None:
         for early in (False, True):
             self.handlers += 1
-            self.root.invoke_on_completion(lambda _, early=early: self.told.append(early or self.root.is_completed), early)
+            self.root.invoke_on_completion(lambda _, e=early: self.told.append(e or self.root.is_completed), early)
 
     def check(self) -> None:
         """Bring it to its end: everything has happened, and once."""
