@@ -137,3 +137,26 @@ def held_elsewhere(lock: Any) -> Iterator[None]:
     finally:
         leave.set()
         thread.join()
+
+
+@contextmanager
+def struck(function: Callable[..., Any], action: Callable[[], object], *, at: str = "call") -> Iterator[list[int]]:
+    """While the block runs, call `action` once, on this thread, as `function` begins; with `at="return"`, as it ends.
+
+    So a signal handler or a finalizer comes in, and what another thread does between two lines looks the same from
+    here. What the action raises is raised there. Yields a list that is empty until the point has been met.
+    """
+    code = function.__code__  # type: ignore[attr-defined]
+    met: list[int] = []
+
+    def on_event(frame: FrameType, event: str, arg: object) -> None:
+        if event == at and frame.f_code is code and not met:
+            met.append(frame.f_lineno)
+            action()
+
+    previous = sys.getprofile()
+    sys.setprofile(on_event)
+    try:
+        yield met
+    finally:
+        sys.setprofile(previous)

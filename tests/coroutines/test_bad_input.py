@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from vmscope import (
+    CancellableContinuation,
     CancellationException,
+    CoroutineExceptionHandler,
     CoroutineScope,
     Dispatchers,
     EmptyCoroutineContext,
@@ -25,6 +27,8 @@ from vmscope import (
     NonCancellable,
     SupervisorJob,
     VmScopeWarning,
+    add_global_exception_handler,
+    as_dispatcher,
     coroutine_scope,
     current_context,
     current_job,
@@ -33,7 +37,9 @@ from vmscope import (
     join_all,
     launch,
     new_fixed_thread_pool_context,
+    register_main_factory,
     run_blocking,
+    run_blocking_io,
     run_main,
     supervisor_scope,
     suspend_cancellable_coroutine,
@@ -389,6 +395,80 @@ def test_a_post_after_quit_is_answered_with_false() -> None:
 def test_a_post_of_what_cannot_be_called_is_refused(thing: Any) -> None:
     with HandlerThread("other") as other, pytest.raises(TypeError, match="call"):
         other.handler.post(thing)
+
+
+REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "join_all of a list": (lambda: join_all([Job()]), TypeError, r"join_all\(\*jobs\)"),  # type: ignore[arg-type]
+    "run_blocking_io": (lambda: run_blocking_io(7), TypeError, "takes a function with its arguments"),  # type: ignore[arg-type]
+    "a pool's name": (lambda: new_fixed_thread_pool_context(1, 7), TypeError, "must be a string"),  # type: ignore[arg-type]
+    "as_dispatcher": (lambda: as_dispatcher(7), TypeError, "takes a Handler or a"),  # type: ignore[call-overload]
+    "handler": (lambda: CoroutineExceptionHandler(7), TypeError, r"\(context, exception\)"),  # type: ignore[arg-type]
+    "global handler": (lambda: add_global_exception_handler(7), TypeError, r"\(context, exception\)"),  # type: ignore[arg-type]
+    "main factory": (lambda: register_main_factory(7), TypeError, "makes a dispatcher"),  # type: ignore[arg-type]
+    "a pickled dispatcher": (lambda: pickle.dumps(Dispatchers.IO), TypeError, "belong to this process"),
+}
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_makes_no_sense_is_refused_at_the_call(
+    call: Callable[[], object], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        call()
+
+
+def test_a_continuation_is_resumed_with_an_exception_and_told_by_a_function() -> None:
+    def block(cont: CancellableContinuation[int]) -> None:
+        with pytest.raises(TypeError, match="takes an exception"):
+            cont.resume_with_exception("failed")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="takes a function of the cause"):
+            cont.invoke_on_cancellation("handler")  # type: ignore[arg-type]
+        cont.resume(7)
+
+    async def body() -> int:
+        return await suspend_cancellable_coroutine(block)
+
+    assert run_blocking(body) == 7
+
+
+def test_an_attribute_error_of_a_suspension_is_the_callers_own() -> None:
+    """It is not taken for a thing that cannot be awaited."""
+
+    async def body() -> None:
+        await suspend_cancellable_coroutine(lambda cont: cont.resumes(7))  # type: ignore[attr-defined]
+
+    with pytest.raises(AttributeError, match="resumes"):
+        run_blocking(body)
+
+
+def test_a_suspending_call_that_is_yielded_again_is_refused_with_the_right_spelling() -> None:
+    def body() -> Generator[Any, Any, None]:
+        wait = join_all()
+        yield from wait
+        yield wait
+
+    with pytest.raises(TypeError, match=r"write `yield from join_all\(\.\.\.\)`"):
+        run_blocking(body)
+
+
+def test_a_block_that_is_over_is_refused() -> None:
+    def body() -> Generator[Any, Any, None]:
+        yield from yield_()
+
+    over = body()
+    run_blocking(over)
+
+    with pytest.raises(TypeError, match="is over"):
+        run_blocking(over)
+
+
+def test_async_with_takes_no_block() -> None:
+    async def body() -> None:
+        async with coroutine_scope(nothing):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match="its body is the block"):
+        run_blocking(body)
 
 
 def test_cancel_takes_a_message_or_a_cancellation_and_nothing_else() -> None:

@@ -482,9 +482,9 @@ class ScopeBlock(Call[T]):
         super().__init__(name, _scoped, (kind, block, args))
 
     async def __aenter__(self) -> CoroutineScope:
+        self._begin()  # before the refusal: it was not dropped, and must not warn of that as well
         if self._args[1] is not None:
             raise TypeError(f"async with {self._called}(...) takes no block: its body is the block")
-        self._begin()
         coroutine = needed(f"async with {self._called}()")
         self._coroutine = coroutine
         self._outer = coroutine._frame
