@@ -1,4 +1,4 @@
-"""What stands around the system's threads and queues: a thread that is refused, a wait in turns, a report that fails."""
+"""What stands around the system's threads and queues: a thread that is refused, a wait in turns, a failing report."""
 
 from __future__ import annotations
 

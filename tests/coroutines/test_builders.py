@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
@@ -23,6 +25,10 @@ from vmscope import (
     HandlerThread,
     IllegalStateError,
     Job,
+    Looper,
+    NonCancellable,
+    RejectedExecutionError,
+    SupervisorJob,
     VmScopeWarning,
     as_dispatcher,
     async_,
@@ -38,11 +44,14 @@ from vmscope import (
     launch,
     new_single_thread_context,
     run_blocking,
+    run_main,
     supervisor_scope,
     suspend_cancellable_coroutine,
+    suspend_coroutine,
     with_context,
     yield_,
 )
+from vmscope.coroutines._frame import FrameWait
 
 OnMain = Callable[..., Any]
 
@@ -406,6 +415,76 @@ def test_await_all_fails_with_the_first_failure_and_leaves_the_rest_alone(
         return main.now
 
     assert on_main(body) == 1
+
+
+def test_a_cancellation_that_is_faster_than_the_look_at_a_finished_one_wins(main: VMain, scope: CoroutineScope) -> None:
+    """B8, P2: another thread cancels the caller between its registration and its look."""
+
+    class Struck(CompletableDeferred[int]):
+        __slots__ = ()
+
+        def _add_node(self, node: Any) -> bool:
+            caller.cancel("faster")
+            return super()._add_node(node)
+
+    done, struck = CompletableDeferred(1), Struck(2)
+    seen: list[str] = []
+
+    async def body() -> None:
+        try:
+            seen.append(str(await await_all(done, struck)))
+        except CancellationException as cancelled:
+            seen.append(str(cancelled))
+            raise
+
+    caller = scope.launch(body)
+    main.drain()
+
+    assert seen == ["faster"]
+    assert caller.is_cancelled
+
+
+def test_a_deferred_that_ends_as_it_is_awaited_gives_its_value_at_once(main: VMain, on_main: OnMain) -> None:
+    """B5: between the look at its state and the registration."""
+
+    class Quick(CompletableDeferred[str]):
+        __slots__ = ()
+
+        def _add_node(self, node: Any) -> bool:
+            self.complete("value")
+            return super()._add_node(node)
+
+    async def body() -> tuple[str, int]:
+        before = main.dispatches
+        value = await Quick().await_()
+        return value, main.dispatches - before
+
+    assert on_main(body) == ("value", 0)
+
+
+def test_of_two_that_wait_for_one_deferred_the_first_may_cancel_the_second() -> None:
+    """B5, P2: the second is told as well, and has ended by then."""
+    gate: CompletableDeferred[str] = CompletableDeferred()
+    seen: list[str] = []
+
+    def first() -> Generator[Any, Any, None]:
+        seen.append((yield from gate.await_()))
+        jobs[1].cancel("by the first")
+
+    def second() -> Generator[Any, Any, None]:
+        try:
+            seen.append((yield from gate.await_()))
+        except CancellationException as cancelled:
+            seen.append(str(cancelled))
+            raise
+
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+    jobs = [scope.launch(first), scope.launch(second)]
+    gate.complete("value")
+
+    assert seen == ["value", "by the first"]
+    assert [job.is_cancelled for job in jobs] == [False, True]
+    assert all(job.is_completed for job in jobs)
 
 
 def test_await_all_takes_deferreds_and_nothing_else() -> None:
@@ -811,6 +890,186 @@ def test_a_step_in_a_step_is_refused(main: VMain, scope: CoroutineScope) -> None
     main.drain()
 
     assert log == ["still running", "seen at the suspension"]
+
+
+def test_a_coroutine_ends_once(main: VMain, scope: CoroutineScope) -> None:
+    """B15: an end that comes twice is a fault of ours, and must not pass in silence."""
+    job = scope.launch(delay, 1)
+    main.drain()
+
+    with pytest.raises(IllegalStateError, match="ended twice"):
+        job._finish(None, None)  # type: ignore[attr-defined]
+
+
+def test_a_dispatcher_that_runs_the_step_and_says_that_none_was_needed_has_it_run_once() -> None:
+    """B15, D15: a dispatcher of a user's own refuses a block and keeps it all the same."""
+    kept: list[Any] = []
+    conts: list[Any] = []
+    log: list[str] = []
+
+    class Confused(CoroutineDispatcher):
+        def is_dispatch_needed(self, context: Any) -> bool:
+            if len(conts) < 2:
+                return True
+            kept.pop().run()
+            return False
+
+        def dispatch(self, context: Any, block: Any) -> None:
+            kept.append(block)
+            if log:
+                raise RejectedExecutionError("refused, and kept")
+
+    def body() -> Generator[Any, Any, None]:
+        log.append("begins")
+        try:
+            yield from suspend_cancellable_coroutine(conts.append)
+        finally:
+            log.append("cleans up")
+            yield from with_context(NonCancellable, suspend_coroutine, clean_up)
+            log.append("goes on")
+
+    def clean_up(cont: Any) -> None:
+        conts.append(cont)
+        waits.set()
+
+    waits = threading.Event()
+    job = CoroutineScope(SupervisorJob() + Confused()).launch(body)
+    kept.pop().run()
+    conts[0].resume(None)  # refused: it is cancelled, and cleans up on IO
+    assert waits.wait(10)
+    while "suspended" not in repr(conts[1]):
+        pass
+    conts[1].resume(None)
+
+    assert log == ["begins", "cleans up", "goes on"]
+    assert job.is_completed
+
+
+def test_a_dispatcher_that_ran_the_whole_block_and_then_refuses_it_changes_nothing() -> None:
+    """D15"""
+
+    class Late(CoroutineDispatcher):
+        def dispatch(self, context: Any, block: Any) -> None:
+            block.run()
+            raise RejectedExecutionError("too late")
+
+    deferred = CoroutineScope(Late()).async_(lambda: 7)
+
+    assert deferred.get_completed() == 7
+
+
+def test_a_ready_coroutine_that_never_begins_is_closed(main: VMain, scope: CoroutineScope) -> None:
+    """B4, P7: no warning of one that was never awaited."""
+
+    async def body() -> None:
+        raise AssertionError("it was cancelled before")
+
+    class Broken(CoroutineDispatcher):
+        def dispatch(self, context: Any, block: Any) -> None:
+            raise LookupError("no way")
+
+    lazy = body()
+    job = scope.launch(lazy, start=CoroutineStart.LAZY)
+    job.cancel()
+    refused = body()
+    with pytest.raises(LookupError):
+        scope.launch(refused, context=Broken())
+
+    assert job.is_completed
+    assert [inspect.getcoroutinestate(each) for each in (lazy, refused)] == ["CORO_CLOSED"] * 2
+
+
+def test_a_dispatcher_that_cancels_its_caller_as_it_is_asked_keeps_the_block_from_running(main: VMain) -> None:
+    """B9, D6: with_context looks at the cancellation last of all."""
+    ran: list[str] = []
+
+    class Spiteful(CoroutineDispatcher):
+        def is_dispatch_needed(self, context: Any) -> bool:
+            job.cancel("spite")
+            return False
+
+        def dispatch(self, context: Any, block: Any) -> None:
+            raise AssertionError
+
+    async def body() -> None:
+        try:
+            await with_context(Spiteful(), ran.append, "block")
+        except CancellationException as cancelled:
+            ran.append(str(cancelled))
+            raise
+
+    job = CoroutineScope(SupervisorJob() + Dispatchers.Main).launch(body)
+    main.drain()
+
+    assert ran == ["spite"]
+    assert job.is_cancelled
+
+
+def test_a_scope_whose_last_child_ends_as_it_begins_to_wait_goes_on_at_once() -> None:
+    """B11: between the end of the block and the wait for the children, another thread ends the last one."""
+    gate = Job()
+
+    def child() -> Generator[Any, Any, None]:
+        yield from gate.join()
+
+    def failing() -> Generator[Any, Any, None]:
+        yield from gate.join()
+        raise LookupError("child")
+
+    def body() -> Generator[Any, Any, str]:
+        return (yield from coroutine_scope(lambda: launch(child) and "value"))
+
+    def body_that_fails() -> Generator[Any, Any, None]:
+        yield from coroutine_scope(lambda: launch(failing))
+
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+    with struck(FrameWait._start, gate.complete) as met:
+        deferred = scope.async_(body)
+    assert met
+    assert deferred.get_completed() == "value"
+
+    gate = Job()
+    with struck(FrameWait._start, gate.complete) as met:
+        failed = scope.async_(body_that_fails)
+    assert met
+    assert isinstance(failed.get_completion_exception_or_none(), LookupError)
+
+
+def test_a_dispatch_after_the_loop_of_a_run_blocking_has_gone_runs_on_default() -> None:
+    """B13"""
+    async def body() -> CoroutineDispatcher:
+        dispatcher = current_context()[CoroutineDispatcher]
+        assert dispatcher is not None
+        return dispatcher
+
+    ran: list[str] = []
+
+    class Task:
+        def run(self) -> None:
+            ran.append(threading.current_thread().name)
+            done.set()
+
+    done = threading.Event()
+    run_blocking(body).dispatch(EmptyCoroutineContext, Task())
+
+    assert done.wait(10)
+    assert ran[0].startswith("vmscope-worker")
+
+
+def test_run_main_on_a_looper_that_is_there_uses_it_and_refuses_one_that_is_another_threads_or_runs() -> None:
+    """B14"""
+    looper = Looper.prepare_main()
+    assert run_main(Looper.my_looper) is looper
+
+    def inside() -> None:
+        with pytest.raises(IllegalStateError, match="is running it already: launch the block in a scope"):
+            run_main(print)
+
+    run_main(inside)
+    with HandlerThread("ui") as ui:
+        Looper.set_main_for_test(ui.looper)
+        with pytest.raises(IllegalStateError, match="its thread is not this one"):
+            run_main(print)
 
 
 def test_run_blocking_in_a_message_of_a_running_looper_warns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from math import inf
 from typing import Any
@@ -14,8 +15,10 @@ from vmscope import (
     CancelScope,
     CoroutineScope,
     Dispatchers,
+    GlobalScope,
     IllegalStateError,
     Job,
+    NonCancellable,
     SupervisorJob,
     await_cancellation,
     coroutine_scope,
@@ -25,6 +28,8 @@ from vmscope import (
     delay,
     ensure_active,
     launch,
+    suspend_cancellable_coroutine,
+    with_context,
     with_timeout,
 )
 
@@ -259,3 +264,121 @@ def test_a_deadline_that_another_thread_sets_while_the_block_ends_is_no_cancella
     main.drain()
 
     assert (main.now, block.cancel_called) == (0, False)
+
+
+def test_cancelled_before_it_is_entered_it_ends_at_the_first_suspension(main: VMain, scope: CoroutineScope) -> None:
+    log: list[str] = []
+
+    def body() -> Body:
+        block = CancelScope()
+        block.cancel("first")
+        block.cancel("second")
+        with block:
+            log.append("runs")
+            try:
+                yield from delay(1)
+            except CancellationException as cause:
+                log.append(str(cause))
+                raise
+        log.append(f"left {block.cancelled_caught}")
+
+    scope.launch(body)
+    main.drain()
+
+    assert log == ["runs", "first", "left True"]
+
+
+def test_a_deadline_set_before_the_block_begins_is_its_deadline(main: VMain, scope: CoroutineScope) -> None:
+    block = CancelScope()
+    block.deadline = 3
+    ended: list[float] = []
+
+    def body() -> Body:
+        with block:
+            yield from await_cancellation()
+        ended.append(main.now)
+
+    scope.launch(body)
+    main.drain()
+
+    assert ended == [3]
+
+
+def test_a_deadline_that_was_moved_as_it_came_is_no_cancellation(main: VMain, scope: CoroutineScope) -> None:
+    """The timer is out of the queue and about to run; another thread has set a later deadline."""
+    block = CancelScope(deadline=1)
+
+    def body() -> Body:
+        with block:
+            yield from delay(5)
+
+    job = scope.launch(body)
+    main.run_current()
+    timer = block._timer
+    assert timer is not None
+    block.deadline = 9
+    timer.run()
+
+    assert not block.cancel_called
+    main.drain()
+    assert (main.now, job.is_cancelled, block.cancel_called) == (5, False, False)
+
+
+def test_a_block_whose_coroutine_is_dropped_closes_quietly() -> None:
+    """P7: what nobody can resume is closed; nothing in it is cancelled, let alone awaited."""
+    log: list[object] = []
+
+    def body() -> Body:
+        block = CancelScope()
+        try:
+            with block:
+                yield from suspend_cancellable_coroutine(lambda _: None)
+        except CancellationException:
+            log.append("cancelled")
+        finally:
+            log.append(f"finally, {block.cancelled_caught}")
+
+    GlobalScope.launch(body, context=Dispatchers.Unconfined)
+    gc.collect()
+
+    assert log == ["finally, False"]
+
+
+def test_a_deadline_around_a_shielded_block_is_not_its_own(main: VMain, scope: CoroutineScope) -> None:
+    seen: list[float] = []
+
+    def clean_up() -> Body:
+        seen.append(current_deadline())
+        yield from delay(0)
+
+    def body() -> Body:
+        with CancelScope(deadline=4):
+            yield from with_context(NonCancellable, clean_up)
+
+    scope.launch(body)
+    main.drain()
+
+    assert seen == [inf]
+
+
+def test_a_scope_shows_its_state(main: VMain, scope: CoroutineScope) -> None:
+    seen: list[str] = []
+    block = CancelScope(deadline=7)
+
+    def body() -> Body:
+        with block:
+            seen.append(repr(block))
+            block.cancel()
+            seen.append(repr(block))
+            yield from delay(1)
+        seen.append(repr(block))
+        with CancelScope() as in_time:
+            yield from delay(1)
+        seen.append(repr(in_time))
+
+    seen.append(repr(block))
+    scope.launch(body)
+    main.drain()
+
+    states = ["not entered", "active", "cancelling", "cancelled"]
+    assert seen == [f"<CancelScope {state}, deadline 7>" for state in states] + ["<CancelScope over, deadline inf>"]

@@ -574,6 +574,32 @@ def test_run_catching_gives_value_or_failure_and_lets_a_cancellation_pass() -> N
         run_catching(job.ensure_active)
 
 
+def test_run_catching_of_what_suspends_gives_value_or_failure_and_lets_a_cancellation_pass(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """E13"""
+
+    async def divide(by: int) -> float:
+        await delay(1)
+        return 7 / by
+
+    outcomes: list[Any] = []
+
+    async def body() -> None:
+        outcomes.append(await run_catching(divide, 2))
+        outcomes.append(await run_catching(divide, 0))
+        cancel("enough")
+        outcomes.append(await run_catching(divide, 1))
+
+    job = scope.launch(body)
+    main.drain()
+
+    assert outcomes[0] == 3.5
+    assert isinstance(outcomes[1], ZeroDivisionError)
+    assert len(outcomes) == 2
+    assert job.is_cancelled
+
+
 def test_the_context_of_a_cancelled_coroutine_says_so(main: VMain, scope: CoroutineScope) -> None:
     """J21, X3"""
     log: list[Any] = []
@@ -587,6 +613,54 @@ def test_the_context_of_a_cancelled_coroutine_says_so(main: VMain, scope: Corout
     main.drain()
 
     assert log == [False]
+
+
+def test_a_deferred_that_was_cancelled_gives_way_to_the_cancellation_of_who_waits(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """X4: both are cancelled before the waiter has its turn; then it is cancelled, and has no error."""
+    seen: list[BaseException] = []
+
+    async def body() -> None:
+        try:
+            await awaited.await_()
+        except BaseException as raised:
+            seen.append(raised)
+            raise
+
+    awaited: CompletableDeferred[int] = CompletableDeferred()
+    job = scope.launch(body)
+    main.run_current()
+    awaited.cancel("the awaited")
+    job.cancel("the waiter")
+    main.drain()
+
+    assert [type(each) for each in seen] == [CancellationException]
+    assert job.is_cancelled
+
+
+def test_one_that_even_refuses_to_be_closed_is_reported_and_over(
+    main: VMain, scope: CoroutineScope, uncaught: list[BaseException]
+) -> None:
+    """F22"""
+
+    def stubborn() -> Generator[Any, Any, None]:
+        while True:
+            try:
+                yield from delay(1)
+            except CancellationException:
+                continue
+            except GeneratorExit:
+                raise LookupError("not me") from None
+
+    job = scope.launch(stubborn)
+    main.run_current()
+    job.cancel()
+    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
+        main.run_current()
+
+    assert job.is_completed
+    assert str(uncaught.pop()) == "not me"
 
 
 def test_a_body_that_swallows_every_cancellation_is_closed_with_a_warning(main: VMain, scope: CoroutineScope) -> None:

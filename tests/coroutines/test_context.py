@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import copy
+import gc
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.virtual_main import VMain
 from vmscope import (
+    CompletableDeferred,
     ContextElement,
     CopyableThreadContextElement,
     CoroutineContext,
@@ -21,6 +23,7 @@ from vmscope import (
     CoroutineScope,
     Dispatchers,
     EmptyCoroutineContext,
+    GlobalScope,
     Job,
     SupervisorJob,
     ThreadContextElement,
@@ -35,6 +38,7 @@ from vmscope import (
     new_single_thread_context,
     run_blocking,
     run_blocking_io,
+    suspend_cancellable_coroutine,
     with_context,
     with_timeout,
     yield_,
@@ -124,6 +128,7 @@ def test_contexts_of_equal_elements_are_equal() -> None:
     tag = Tag("x")
 
     assert CoroutineName("a") + tag == CoroutineName("a") + tag
+    assert len({CoroutineName("a"), CoroutineName("a"), CoroutineName("b")}) == 2
     assert hash(CoroutineName("a") + tag) == hash(tag + CoroutineName("a"))
     assert CoroutineName("a") + tag != CoroutineName("b") + tag
 
@@ -430,6 +435,89 @@ def test_a_start_in_place_within_another_enters_a_context_of_its_own() -> None:
     assert seen == ["none", "depth 0", "depth 1", "depth 2"]
 
 
+def value_of(local: Any) -> Any:
+    return getattr(local, "value", None)
+
+
+def test_a_block_under_an_element_that_raises_gives_the_thread_back_as_it_was(main: VMain, on_main: OnMain) -> None:
+    """J22: with_context on the same dispatcher."""
+    local = threading.local()
+
+    def fails() -> Generator[Any, Any, None]:
+        yield from delay(1)
+        raise LookupError(value_of(local))
+
+    async def body() -> Any:
+        with pytest.raises(LookupError, match="inner"):
+            await with_context(as_context_element(local, "inner"), fails)
+        return value_of(local)
+
+    assert on_main(body) is None
+
+
+def test_a_failure_reaches_a_step_with_its_elements_set(main: VMain, scope: CoroutineScope) -> None:
+    """J22: what is raised at a suspension point is a step like any."""
+    local = threading.local()
+    seen: list[Any] = []
+    gate: CompletableDeferred[None] = CompletableDeferred()
+
+    async def body() -> None:
+        try:
+            await gate.await_()
+        except LookupError:
+            seen.append(local.value)
+
+    scope.launch(body, context=as_context_element(local, "set"))
+    main.run_current()
+    gate.complete_exceptionally(LookupError())
+    main.run_current()
+
+    assert seen == ["set"]
+
+
+def test_the_caller_has_its_own_elements_again_after_it_waited_for_a_blocks_children(on_main: OnMain) -> None:
+    """J22: on another dispatcher, whose block leaves a child."""
+    local = threading.local()
+    seen: list[Any] = []
+
+    async def block() -> None:
+        seen.append(local.value)
+        launch(delay, 1)
+
+    async def body() -> None:
+        await with_context(Dispatchers.Main.immediate + as_context_element(local, "inner"), block)
+        seen.append(value_of(local))
+
+    on_main(body)
+
+    assert seen == ["inner", None]
+
+
+@pytest.mark.parametrize("waits_in", ["the block", "the hop"])
+def test_a_coroutine_that_is_dropped_inside_with_context_closes_quietly(waits_in: str) -> None:
+    """P7, J22: its `finally` runs, and nothing is awaited any more."""
+    log: list[str] = []
+
+    class Dropping(CoroutineDispatcher):
+        def dispatch(self, context: CoroutineContext, block: Any) -> None:
+            """Where nobody will find it."""
+
+    def block() -> Generator[Any, Any, None]:
+        yield from suspend_cancellable_coroutine(lambda _: None)
+
+    def body() -> Generator[Any, Any, None]:
+        element = as_context_element(threading.local(), "x")
+        try:
+            yield from with_context(element if waits_in == "the block" else Dropping(), block)
+        finally:
+            log.append("finally")
+
+    GlobalScope.launch(body, context=Dispatchers.Unconfined)
+    gc.collect()
+
+    assert log == ["finally"]
+
+
 class Log(CopyableThreadContextElement):
     """J22: a list that each coroutine has a copy of."""
 
@@ -478,6 +566,38 @@ def test_a_copyable_element_is_copied_for_each_child_and_merged_by_with_context(
         ("grandchild", ["a", "copied", "copied"]),
         ("child still", ["a", "copied"]),
     ]
+
+
+class Plain(CopyableThreadContextElement):
+    """Says only what a child gets."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(lambda: None, lambda old: None)
+        self.name = name
+
+    def copy_for_child(self) -> Plain:
+        return Plain(f"copy of {self.name}")
+
+
+def test_a_copyable_element_that_is_added_is_copied_too_and_the_right_one_holds(main: VMain) -> None:
+    """J22: on the same key the right-hand one wins, where nothing else is said."""
+    names: list[str] = []
+
+    def look() -> None:
+        element = current_context()[Plain]
+        assert element is not None
+        names.append(element.name)
+
+    async def body() -> None:
+        look()
+        await with_context(Plain("right"), look)
+
+    CoroutineScope(Dispatchers.Main).launch(body, context=Plain("added"))
+    main.drain()
+
+    assert names == ["copy of added", "right"]
 
 
 class Ready:
