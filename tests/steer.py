@@ -140,9 +140,12 @@ def held_elsewhere(lock: Any) -> Iterator[None]:
 
 
 @contextmanager
-def struck(function: Callable[..., Any], action: Callable[[], object], *, at: str = "call") -> Iterator[list[int]]:
+def struck(
+    function: Callable[..., Any], action: Callable[[], object], *, at: str = "call", count: int = 1
+) -> Iterator[list[int]]:
     """While the block runs, call `action` once, on this thread, as `function` begins; with `at="return"`, as it ends.
 
+    Where it begins more than once, the `count`-th time.
     So a signal handler or a finalizer comes in, and what another thread does between two lines looks the same from
     here. What the action raises is raised there. Yields a list that is empty until the point has been met.
     """
@@ -150,9 +153,12 @@ def struck(function: Callable[..., Any], action: Callable[[], object], *, at: st
     met: list[int] = []
 
     def on_event(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal count
         if event == at and frame.f_code is code and not met:
-            met.append(frame.f_lineno)
-            action()
+            count -= 1
+            if not count:
+                met.append(frame.f_lineno)
+                action()
 
     previous = sys.getprofile()
     sys.setprofile(on_event)

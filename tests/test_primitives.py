@@ -1,4 +1,4 @@
-"""What stands around the system's threads and queues: a thread that is refused, a wait in turns, a failing report."""
+"""What stands around the system's threads and queues: a refused thread, a wait in turns, a failing report."""
 
 from __future__ import annotations
 

@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
     CoroutineDispatcher,
     CoroutineExceptionHandler,
     CoroutineScope,
+    CoroutineStart,
     Dispatchers,
     EmptyCoroutineContext,
+    GlobalScope,
     Handler,
     HandlerThread,
     IllegalStateError,
@@ -38,11 +41,15 @@ from vmscope import (
     new_single_thread_context,
     register_main_factory,
     run_blocking,
+    suspend_cancellable_coroutine,
     with_context,
+    with_timeout_or_none,
     worker_thread,
     yield_,
 )
 from vmscope.coroutines import _main, _pool, _timer
+from vmscope.coroutines._dispatcher import LimitedDispatcher
+from vmscope.looper import MessageQueue
 
 OnMain = Callable[..., Any]
 
@@ -207,6 +214,157 @@ def test_the_factory_of_the_highest_priority_makes_main_on_first_use() -> None:
 
     assert made == ["high"]
     assert ran == [1, 2]
+
+
+@pytest.mark.usefixtures("own_factories")
+def test_a_factory_has_to_make_a_dispatcher(uncaught: list[BaseException]) -> None:
+    """D4: the launch raises it, and the coroutine fails with it."""
+    register_main_factory(lambda: "no dispatcher")  # type: ignore[arg-type, return-value]
+
+    with pytest.raises(TypeError, match="made 'no dispatcher', which is no CoroutineDispatcher"):
+        CoroutineScope(Dispatchers.Main).launch(print)
+
+    assert isinstance(uncaught.pop(), TypeError)
+
+
+@pytest.mark.usefixtures("own_factories")
+def test_of_two_threads_that_use_main_first_one_makes_it() -> None:
+    """D4: the second factory's dispatcher is let go of; all go to the first."""
+    made: list[QueueDispatcher] = []
+
+    def factory() -> QueueDispatcher:
+        if not made:
+            made.append(QueueDispatcher())
+            other = threading.Thread(target=CoroutineScope(Dispatchers.Main).launch, args=(int,))
+            other.start()
+            other.join(10)
+            return made[0]
+        made.append(QueueDispatcher())
+        return made[1]
+
+    register_main_factory(factory)
+    CoroutineScope(Dispatchers.Main).launch(int)
+
+    assert [len(each.queue) for each in made] == [0, 2]
+
+
+@pytest.mark.parametrize("asks", ["_needs_dispatch", "_dispatch"])
+def test_main_is_the_looper_again_for_who_asks_as_a_test_puts_it_back(main: VMain, asks: str) -> None:
+    """D4: `reset_main` on another thread, between the look at what is set and its use."""
+    ui = Dispatchers.Main.limited_parallelism(1, "ui")
+    ran: list[int] = []
+    scope = CoroutineScope(ui + SupervisorJob())
+    stands_in = QueueDispatcher()
+    _main._main.delegate = stands_in
+    calls = {"_needs_dispatch": 1, "_dispatch": 2}[asks]
+
+    def put_back() -> None:
+        _main._main.delegate = None
+
+    delegate = Dispatchers.Main._delegate
+    try:
+        with struck(type(Dispatchers.Main)._delegate, put_back, count=calls) as met:
+            scope.launch(ran.append, 1)
+    finally:
+        put_back()
+    main.run_current()
+
+    assert met
+    assert delegate() is None
+    assert (ran, stands_in.queue) == ([1], [])
+
+
+def test_yield_on_main_goes_by_what_stands_behind_it(main: VMain, seen: list[BaseException]) -> None:
+    """D4, D16: a dispatcher that a test has set; none at all, which fails it; a looper that has quit."""
+    log: list[str] = []
+    stands_in = QueueDispatcher()
+    handler = CoroutineExceptionHandler(lambda _context, failure: seen.append(failure))
+    scope = CoroutineScope(Dispatchers.Main.immediate + SupervisorJob() + handler)
+
+    def body(name: str, before: Callable[[], object] = lambda: None) -> Generator[Any, Any, None]:
+        before()
+        try:
+            yield from yield_()
+            log.append(name)
+        except CancellationException:
+            log.append(f"{name}: cancelled")
+            raise
+
+    _main._main.delegate = stands_in
+    try:
+        scope.launch(body, "set")
+        stands_in.queue.pop().run()
+        assert log == []
+        stands_in.queue.pop().run()
+    finally:
+        _main._main.delegate = None
+    assert log == ["set"]
+
+    jobs = [scope.launch(body, "no main", lambda: Looper.set_main_for_test(None))]
+    Looper.set_main_for_test(main.looper)
+    jobs.append(scope.launch(body, "quit", main.looper.quit))
+    run_blocking(join_all(*jobs))
+
+    assert log == ["set", "no main: cancelled", "quit: cancelled"]
+    assert [type(failure).__name__ for failure in seen] == ["MissingMainError"]
+
+
+def test_a_view_of_main_with_a_name_is_main(main: VMain) -> None:
+    """D11, D13, D17: its posts, its timers, its tasks, and the thread that must not block on it."""
+    ui = Dispatchers.Main.limited_parallelism(1, "ui")
+    log: list[float] = []
+
+    def body() -> Generator[Any, Any, None]:
+        yield from delay(2)
+        log.append(main.now)
+
+    CoroutineScope(ui).launch(body)
+    future: Future[int] = ui.as_executor().submit(divmod, 7, 2)
+    blocked = CoroutineScope(ui).future(lambda: 7)
+    with pytest.raises(IllegalStateError):
+        blocked.result()
+    main.drain()
+
+    assert log == [2]
+    assert future.result(0) == (3, 1)
+    assert blocked.result(0) == 7
+    Looper.set_main_for_test(None)
+    with pytest.raises(IllegalStateError, match="prepare_main"):
+        ui._dispatch(None)
+
+
+def test_on_the_only_thread_of_a_view_nobody_waits_for_the_view() -> None:
+    """D11: it could never come to it. On a dispatcher of a user's own nobody can know."""
+    seen: list[object] = []
+    with new_single_thread_context("solo") as solo:
+        view = solo.limited_parallelism(1, "view")
+        own = QueueDispatcher()
+
+        def body() -> None:
+            with pytest.raises(IllegalStateError):
+                CoroutineScope(view).future(lambda: 7).result()
+            with pytest.raises(TimeoutError):
+                CoroutineScope(own).future(lambda: 7).result(0)
+            seen.append("asked")
+
+        run_blocking(body, context=solo)
+
+    assert seen == ["asked"]
+
+
+def test_what_a_strangers_task_is_not_told_when_its_looper_dies(main: VMain) -> None:
+    """D13: one that has no `rejected` is dropped without a word."""
+    ran: list[int] = []
+
+    class Task:
+        def run(self) -> None:
+            ran.append(1)
+
+    Dispatchers.Main.dispatch(EmptyCoroutineContext, Task())
+    main.looper.quit()
+    main.run_current()
+
+    assert ran == []
 
 
 def test_immediate_starts_in_place_exactly_on_the_main_loopers_thread(main: VMain, scope: CoroutineScope) -> None:
@@ -684,6 +842,38 @@ def test_a_view_as_wide_as_its_parent_may_be_the_parent() -> None:
     assert view.limited_parallelism(1) is not view
 
 
+def test_a_task_that_comes_as_the_worker_of_a_view_leaves_is_run() -> None:
+    """D11: it was queued after the worker's last look, and its putter saw the place taken."""
+    own = QueueDispatcher()
+    view = own.limited_parallelism(1)
+    log: list[str] = []
+
+    class Task:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run(self) -> None:
+            log.append(self.name)
+
+    class Window:
+        """The view's lock; as the worker asks for it to leave, another task is queued."""
+
+        def __enter__(self) -> None:
+            if log == ["first"]:
+                log.append("put")
+                view.dispatch(EmptyCoroutineContext, Task("second"))
+
+        def __exit__(self, *_: object) -> None:
+            """Nobody else is here."""
+
+    assert isinstance(view, LimitedDispatcher)
+    view.dispatch(EmptyCoroutineContext, Task("first"))
+    view._lock = Window()  # type: ignore[assignment]
+    own.run_all()
+
+    assert log == ["first", "put", "second"]
+
+
 def test_a_view_of_main_is_main(main: VMain) -> None:
     """D11"""
     assert Dispatchers.Main.limited_parallelism(1) is Dispatchers.Main
@@ -863,6 +1053,49 @@ def test_an_executor_is_a_dispatcher_and_comes_back_as_itself() -> None:
         dispatcher.close()
         with pytest.raises(RuntimeError, match="shutdown"):
             executor.submit(print)
+
+
+def test_an_executors_dispatcher_runs_any_task_and_shuts_the_executor_at_the_end_of_its_block() -> None:
+    """D13"""
+    ran = threading.Event()
+
+    class Task:
+        def run(self) -> None:
+            ran.set()
+
+    with as_dispatcher(ThreadPoolExecutor(1)) as dispatcher:
+        dispatcher.dispatch(EmptyCoroutineContext, Task())
+        assert ran.wait(10)
+
+    with pytest.raises(RuntimeError, match="shutdown"):
+        dispatcher.executor.submit(print)
+
+
+def test_a_coroutine_that_an_executor_ran_and_then_cancels_has_run() -> None:
+    """D13, D15: the future that says so comes too late."""
+
+    class Late(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            fn(*args, **kwargs)
+            future: Future[Any] = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    with Late(1) as executor:
+        assert CoroutineScope(as_dispatcher(executor)).async_(lambda: 7).get_completed() == 7
+
+
+def test_tasks_of_a_dispatcher_that_runs_in_place_run_in_place_and_cancelled_ones_not_at_all(main: VMain) -> None:
+    """D13"""
+    log: list[str] = []
+    assert Dispatchers.Unconfined.as_executor().submit(log.append, "here").done()
+
+    future = Dispatchers.Main.as_executor().submit(log.append, "cancelled")
+    future.cancel()
+    main.run_current()
+
+    assert log == ["here"]
 
 
 def test_a_dispatcher_is_an_executor_and_comes_back_as_itself(main: VMain) -> None:
@@ -1169,6 +1402,111 @@ def test_where_the_system_gives_no_thread_the_work_is_done_all_the_same(monkeypa
     assert pool.join(10) == []
 
 
+class Named:
+    """A task that writes down its thread, or raises."""
+
+    def __init__(self, log: list[str], failure: BaseException | None = None) -> None:
+        self.log = log
+        self.failure = failure
+
+    def run(self) -> None:
+        self.log.append(here())
+        if self.failure is not None:
+            raise self.failure
+
+
+def test_where_there_is_no_further_thread_those_that_are_there_come_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F51: late, and not on the caller's thread."""
+    pool = _pool.Pool("busy")
+    gate, log = threading.Event(), list[str]()
+
+    class Waits(Named):
+        def run(self) -> None:
+            assert gate.wait(10)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool.dispatch(EmptyCoroutineContext, Waits(log))
+    with monkeypatch.context() as patched:
+        patched.setattr(_pool, "start_thread", refuse)
+        pool.dispatch(EmptyCoroutineContext, Named(log))
+    assert log == []
+    gate.set()
+    pool.shut()
+
+    assert pool.join(10) == []
+    assert log == ["busy-1"]
+
+
+def test_a_pool_that_is_closed_while_it_gets_no_thread_runs_what_it_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F51, D12"""
+    pool = _pool.Pool("closing")
+    log: list[str] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        pool.shut()
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_pool, "start_thread", refuse)
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+
+    assert log == [here()]
+    assert pool.is_at_rest()
+
+
+def test_a_thread_whose_patience_ends_as_a_task_comes_takes_it() -> None:
+    """D3: the task was put after the wait had ended, and counts on this thread."""
+    pool = _pool.Pool("late", keep_alive=None)
+    log: list[str] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    class Late(_pool.SimpleQueue):  # type: ignore[type-arg]
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            if not began.is_set():
+                began.set()
+                assert go_on.wait(10)
+                raise _pool.Empty
+            return super().get(block, timeout)
+
+    crew = pool._crew
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+    while not pool.is_at_rest():
+        pass
+    crew._tasks, waits_in = Late(), crew._tasks
+    waits_in.put(Named(log))  # it goes round once more, and comes to the other queue
+    with crew._lock:
+        crew._queued += 1
+    assert began.wait(10)
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+    go_on.set()
+    pool.shut()
+
+    assert pool.join(10) == []
+    assert log == ["late-1"] * 3
+
+
+def test_a_thread_of_the_pool_does_not_wait_for_itself(uncaught: list[BaseException]) -> None:
+    """D12, D18; and what a stranger's task raises costs the pool no thread."""
+    pool = _pool.Pool("solo", most=1)
+    left: list[object] = []
+
+    class Joins:
+        def run(self) -> None:
+            pool.shut()
+            left.append(pool.join(10))
+
+    pool.dispatch(EmptyCoroutineContext, Named([], LookupError("slip")))
+    assert repr(pool) == "<Pool 'solo', 1 threads>"
+    pool.dispatch(EmptyCoroutineContext, Joins())
+    while not left:
+        pass
+
+    assert left == [[]]
+    assert pool.join(10) == []
+    assert str(uncaught.pop()) == "slip"
+
+
 def test_ensure_active_is_seen_by_a_plain_function_on_io(main: VMain, scope: CoroutineScope) -> None:
     """D2, X3"""
     gate, started = threading.Event(), threading.Event()
@@ -1190,3 +1528,48 @@ def test_ensure_active_is_seen_by_a_plain_function_on_io(main: VMain, scope: Cor
     main.run_until(lambda: job.is_completed)
 
     assert log == ["no longer wanted"]
+
+
+# ---- D17: its first use, and what is started on its thread
+
+
+def test_of_two_who_need_the_timer_thread_first_one_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D17: the other one finds it there when it gets the lock."""
+    made = MessageQueue()
+
+    class Lock:
+        def __enter__(self) -> None:
+            monkeypatch.setattr(_timer, "_timers", made)
+
+        def __exit__(self, *_: object) -> None:
+            """Nobody else is here."""
+
+    monkeypatch.setattr(_timer, "_guard", Lock())
+    monkeypatch.setattr(_timer, "_timers", None)
+    before = threading.active_count()
+
+    assert _timer.shared_timers() is made
+    assert threading.active_count() == before
+
+
+def test_what_a_hook_starts_on_the_timer_thread_finds_nothing_waiting_there() -> None:
+    """D16, D17: yield_ on Unconfined goes on at once, for what is started in place goes elsewhere."""
+    names: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        names.append(here())
+        yield from yield_()
+        names.append(here())
+
+    def hook(_cause: object) -> None:
+        GlobalScope.launch(body, context=Dispatchers.Unconfined, start=CoroutineStart.UNDISPATCHED)
+
+    def waits() -> Generator[Any, Any, None]:
+        yield from suspend_cancellable_coroutine(lambda cont: cont.invoke_on_cancellation(hook))
+
+    def timed() -> Generator[Any, Any, None]:
+        yield from with_timeout_or_none(0.001, waits)
+
+    run_blocking(timed, context=Dispatchers.Default)
+
+    assert names == ["vmscope-timer"] * 2
