@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
@@ -43,6 +44,9 @@ from vmscope import (
     with_timeout_or_none,
     yield_,
 )
+from vmscope._errors import suppressed_of
+from vmscope.coroutines._job import cancel_tree
+from vmscope.coroutines._suspend import Continuation
 
 OnMain = Callable[..., Any]
 
@@ -585,6 +589,149 @@ def test_a_handler_on_cancelling_that_raises_is_raised_to_who_cancels_and_the_re
     assert [str(cause) for cause in told] == ["enough"]
     assert job.is_completed
     assert child.is_completed
+
+
+def test_a_handler_that_was_left_for_later_and_raises_is_reported(uncaught: list[BaseException]) -> None:
+    """J10: the 41st in a row, one inside the other; whoever ended its job has gone on by then."""
+    slip = LookupError("slip")
+    jobs = [Job() for _ in range(41)]
+    for job, following in itertools.pairwise(jobs):
+        job.invoke_on_completion(lambda _, following=following: following.complete())
+
+    def raising(_cause: object) -> None:
+        raise slip
+
+    jobs[-1].invoke_on_completion(raising)
+    jobs[0].complete()
+
+    assert all(job.is_completed for job in jobs)
+    assert uncaught.pop().__cause__ is slip
+
+
+@pytest.mark.parametrize("ends", ["complete", "cancel"])
+def test_a_handler_that_comes_as_the_job_ends_is_told_once(ends: str) -> None:
+    """J10, I4: a finalizer or signal handler ends the job while the handler is put into its list."""
+    job = Job()
+    heard: list[Any] = []
+
+    with struck(Job._put_locked, getattr(job, ends), at="return") as met:
+        job.invoke_on_completion(heard.append, on_cancelling=True)
+
+    assert met
+    assert len(heard) == 1
+    assert job.is_completed
+
+
+def test_a_handler_of_noncancellable_is_never_told() -> None:
+    """X7"""
+    heard: list[Any] = []
+
+    handle = NonCancellable.invoke_on_completion(heard.append)
+
+    assert cancel_tree(NonCancellable, CancellationException("from inside")) is False
+    assert NonCancellable.is_active
+    handle.dispose()
+    assert heard == []
+
+
+def test_a_cause_without_a_message_gives_its_own() -> None:
+    """J6"""
+    job = Job()
+    job.cancel(cause=LookupError("no such page"))
+
+    cancelled = job.get_cancellation_exception()
+    assert (str(cancelled), type(cancelled.__cause__)) == ("no such page", LookupError)
+
+
+@pytest.mark.parametrize("ends", ["complete", "cancel"])
+@pytest.mark.parametrize("at", ["call", "return"])
+def test_a_child_that_comes_as_its_parent_ends_belongs_to_nobody_or_is_waited_for(ends: str, at: str) -> None:
+    """J8, I1: a finalizer or signal handler ends the parent while the child is put into its list."""
+    parent = Job()
+
+    with struck(Job._put_locked, getattr(parent, ends), at=at) as met:
+        child = Job(parent)
+
+    assert met
+    if child.parent is None:
+        assert parent.is_completed
+        assert child.is_completed
+    else:
+        assert not parent.is_completed
+        child.complete()
+    assert parent.is_completed
+    assert list(parent.children) == []
+
+
+@pytest.mark.parametrize("at", ["call", "return"])
+def test_a_child_that_ends_as_it_comes_leaves_its_parent(at: str) -> None:
+    """J8, I1: one that is known before its parent has it; a signal handler ends it there."""
+    known: list[Job] = []
+
+    class Known(CompletableJob):
+        __slots__ = ()
+
+        def _init_job(self, parent: Job | None, state: int) -> None:
+            known.append(self)
+            super()._init_job(parent, state)
+
+    parent = Job()
+    with struck(Job._put_locked, lambda: known[0].cancel(), at=at) as met:
+        child = Known(parent)
+
+    assert met
+    assert child.is_completed
+    assert list(parent.children) == []
+    assert parent.complete()
+    assert parent.is_completed
+
+
+def test_a_join_that_is_cancelled_as_the_job_ends_is_cancelled_once(main: VMain, scope: CoroutineScope) -> None:
+    """J5, P2: another thread cancels the caller between the end and its resumption."""
+    seen: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from gate.join()
+            seen.append("joined")
+        except CancellationException as cancelled:
+            seen.append(str(cancelled))
+            raise
+
+    gate = Job()
+    job = scope.launch(body)
+    main.run_current()
+    with struck(Continuation._resume, lambda: job.cancel("struck")) as met:
+        gate.complete()
+    main.run_current()
+
+    assert met
+    assert seen == ["struck"]
+
+
+def test_a_failure_that_comes_again_and_again_is_kept_once(main: VMain, seen: list[BaseException]) -> None:
+    """E7: two children raise one object, after another failure."""
+    first, again = LookupError("first"), KeyError("again")
+    root = SupervisorJob()
+    parent = CoroutineScope(root + Dispatchers.Main + CoroutineExceptionHandler(lambda _, error: seen.append(error)))
+
+    def fails_late() -> Generator[Any, Any, None]:
+        try:
+            yield from await_cancellation()
+        finally:
+            raise again
+
+    def body() -> Generator[Any, Any, None]:
+        for _ in range(3):
+            current_scope().launch(fails_late)
+        yield from yield_()
+        raise first
+
+    parent.launch(body)
+    main.drain()
+
+    assert seen == [first]
+    assert suppressed_of(first) == (again,)
 
 
 def test_a_handler_that_cannot_be_called_is_refused() -> None:

@@ -709,7 +709,7 @@ def attach(child: Job, parent: Job) -> None:
         if state < SEALED:
             child._parent = parent
             parent._add_locked(child)
-            if parent._state != state:
+            if parent._state != state or child._state >= COMPLETED:
                 state = _moved_on_locked(child, parent)
         if state <= COMPLETING:
             return
@@ -718,7 +718,7 @@ def attach(child: Job, parent: Job) -> None:
 
 
 def _moved_on_locked(child: Job, parent: Job) -> int:
-    """A finalizer or signal handler moved `parent` on as the child was added: the state that the child finds now."""
+    """A finalizer or signal handler moved one of them on as the child was added: the state that the child finds now."""
     state = parent._state
     if state >= SEALED or child._state >= COMPLETED:
         if parent._nodes is not None:
