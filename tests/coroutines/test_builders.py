@@ -14,6 +14,7 @@ from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
     CompletableDeferred,
+    CompletableJob,
     CoroutineDispatcher,
     CoroutineScope,
     CoroutineStart,
@@ -958,6 +959,24 @@ def test_a_dispatcher_that_ran_the_whole_block_and_then_refuses_it_changes_nothi
     assert deferred.get_completed() == 7
 
 
+def test_a_step_that_is_not_owed_is_not_made() -> None:
+    """B15, F17: a dispatcher refuses the start and keeps it; it ended, cancelled, before that is run."""
+    kept: list[Any] = []
+    ran: list[int] = []
+
+    class Keeps(CoroutineDispatcher):
+        def dispatch(self, context: Any, block: Any) -> None:
+            kept.append(block)
+            raise RejectedExecutionError("refused, and kept")
+
+    job = CoroutineScope(Keeps()).launch(ran.append, 1)
+    run_blocking(job.join)
+    kept[0].run()
+
+    assert job.is_cancelled
+    assert ran == []
+
+
 def test_a_ready_coroutine_that_never_begins_is_closed(main: VMain, scope: CoroutineScope) -> None:
     """B4, P7: no warning of one that was never awaited."""
 
@@ -1007,30 +1026,23 @@ def test_a_dispatcher_that_cancels_its_caller_as_it_is_asked_keeps_the_block_fro
 
 def test_a_scope_whose_last_child_ends_as_it_begins_to_wait_goes_on_at_once() -> None:
     """B11: between the end of the block and the wait for the children, another thread ends the last one."""
-    gate = Job()
+    children: list[CompletableJob] = []
 
-    def child() -> Generator[Any, Any, None]:
-        yield from gate.join()
-
-    def failing() -> Generator[Any, Any, None]:
-        yield from gate.join()
-        raise LookupError("child")
+    def block() -> str:
+        children.append(Job(current_job()))
+        return "value"
 
     def body() -> Generator[Any, Any, str]:
-        return (yield from coroutine_scope(lambda: launch(child) and "value"))
-
-    def body_that_fails() -> Generator[Any, Any, None]:
-        yield from coroutine_scope(lambda: launch(failing))
+        return (yield from coroutine_scope(block))
 
     scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
-    with struck(FrameWait._start, gate.complete) as met:
+    with struck(FrameWait._start, lambda: children[0].complete()) as met:
         deferred = scope.async_(body)
     assert met
     assert deferred.get_completed() == "value"
 
-    gate = Job()
-    with struck(FrameWait._start, gate.complete) as met:
-        failed = scope.async_(body_that_fails)
+    with struck(FrameWait._start, lambda: children[1].complete_exceptionally(LookupError("child"))) as met:
+        failed = scope.async_(body)
     assert met
     assert isinstance(failed.get_completion_exception_or_none(), LookupError)
 

@@ -481,6 +481,7 @@ def test_the_caller_has_its_own_elements_again_after_it_waited_for_a_blocks_chil
     seen: list[Any] = []
 
     async def block() -> None:
+        await yield_()
         seen.append(local.value)
         launch(delay, 1)
 

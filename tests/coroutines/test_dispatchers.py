@@ -248,7 +248,7 @@ def test_of_two_threads_that_use_main_first_one_makes_it() -> None:
     assert [len(each.queue) for each in made] == [0, 2]
 
 
-@pytest.mark.parametrize("asks", ["_needs_dispatch", "_dispatch"])
+@pytest.mark.parametrize("asks", ["_needs_dispatch", "_dispatch", "_dispatch_yield"])
 def test_main_is_the_looper_again_for_who_asks_as_a_test_puts_it_back(main: VMain, asks: str) -> None:
     """D4: `reset_main` on another thread, between the look at what is set and its use."""
     ui = Dispatchers.Main.limited_parallelism(1, "ui")
@@ -256,20 +256,29 @@ def test_main_is_the_looper_again_for_who_asks_as_a_test_puts_it_back(main: VMai
     scope = CoroutineScope(ui + SupervisorJob())
     stands_in = QueueDispatcher()
     _main._main.delegate = stands_in
-    calls = {"_needs_dispatch": 1, "_dispatch": 2}[asks]
+    calls = {"_needs_dispatch": 1, "_dispatch": 2, "_dispatch_yield": 1}[asks]
+
+    def yields() -> Generator[Any, Any, None]:
+        with struck(type(Dispatchers.Main)._delegate, put_back) as met:
+            yield from yield_()
+        assert met
+        ran.append(1)
 
     def put_back() -> None:
         _main._main.delegate = None
 
     delegate = Dispatchers.Main._delegate
     try:
-        with struck(type(Dispatchers.Main)._delegate, put_back, count=calls) as met:
-            scope.launch(ran.append, 1)
+        if asks == "_dispatch_yield":
+            CoroutineScope(Dispatchers.Main + SupervisorJob()).launch(yields, start=CoroutineStart.UNDISPATCHED)
+        else:
+            with struck(type(Dispatchers.Main)._delegate, put_back, count=calls) as met:
+                scope.launch(ran.append, 1)
+            assert met
     finally:
         put_back()
     main.run_current()
 
-    assert met
     assert delegate() is None
     assert (ran, stands_in.queue) == ([1], [])
 
@@ -344,7 +353,7 @@ def test_on_the_only_thread_of_a_view_nobody_waits_for_the_view() -> None:
             with pytest.raises(IllegalStateError):
                 CoroutineScope(view).future(lambda: 7).result()
             with pytest.raises(TimeoutError):
-                CoroutineScope(own).future(lambda: 7).result(0)
+                CoroutineScope(own).future(lambda: 7).result(0.001)
             seen.append("asked")
 
         run_blocking(body, context=solo)

@@ -171,6 +171,11 @@ def test_the_handler_is_told_once_with_the_context_when_all_children_have_ended_
     assert log == [("handler", CoroutineName("load"), error, 3, threading.current_thread()), "joined"]
 
 
+def test_a_handler_shows_its_function() -> None:
+    """E3"""
+    assert repr(CoroutineExceptionHandler(print)) == f"CoroutineExceptionHandler({print!r})"
+
+
 def test_the_handler_is_never_told_of_a_cancellation(
     main: VMain, scope: CoroutineScope, seen: list[BaseException]
 ) -> None:
@@ -493,6 +498,22 @@ def test_a_job_without_a_body_raises_it_to_whoever_ends_the_job() -> None:
     assert not job.is_cancelled
 
 
+def test_what_a_handler_on_cancelling_raises_is_raised_to_whoever_cancels_when_all_have_been_told() -> None:
+    """E11, J10"""
+    job = Job()
+    told: list[object] = []
+    job.invoke_on_completion(lambda _: fail(KeyError("slip")), on_cancelling=True)
+    job.invoke_on_completion(told.append, on_cancelling=True)
+    child = Job(job)
+
+    with pytest.raises(CompletionHandlerError):
+        job.cancel("enough")
+
+    assert [str(each) for each in told] == ["enough"]
+    assert child.is_cancelled
+    assert job.is_completed
+
+
 # ---- E12: what ends the program
 
 STOPS = [KeyboardInterrupt, SystemExit]
@@ -616,6 +637,36 @@ def test_an_async_that_nobody_awaits_does_not_hide_it() -> None:
         run_blocking(body)
 
     assert raised.value is error
+
+
+@pytest.mark.parametrize("builder", ["launch", "async_"])
+@pytest.mark.parametrize("stop", STOPS)
+def test_where_no_loop_runs_it_is_reported(
+    uncaught: list[BaseException], stop: type[BaseException], builder: str
+) -> None:
+    """E12: nobody is there through whom it could leave."""
+    error = stop()
+
+    getattr(CoroutineScope(Dispatchers.Unconfined), builder)(fail, error)
+
+    assert uncaught.pop() is error
+
+
+def test_a_completion_handler_of_a_scope_block_that_raises_is_told_to_the_handler(
+    main: VMain, scope: CoroutineScope, seen: list[BaseException]
+) -> None:
+    """E11"""
+    slip = KeyError("slip")
+
+    def block() -> str:
+        current_job().invoke_on_completion(lambda _: fail(slip))
+        return "value"
+
+    deferred = scope.async_(coroutine_scope, block)
+    main.drain()
+
+    assert deferred.get_completed() == "value"
+    assert [error.__cause__ for error in seen] == [slip]
 
 
 def test_a_thread_hook_that_raises_keeps_no_job_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ def test_a_class_with_a_context_of_its_own_is_a_scope(main: VMain) -> None:
     launched = screen.launch(ran.append, 1)
 
     assert launched.parent is screen.job
+    assert (screen + CoroutineName("view")).coroutine_context[Job] is screen.job
     main.run_current()
     assert ran == [1]
     screen.cancel("left")

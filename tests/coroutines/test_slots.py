@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CoroutineExceptionHandler,
@@ -25,12 +26,14 @@ from vmscope import (
     coroutine_scope,
     current_scope,
     delay,
+    new_single_thread_context,
     non_cancellable,
     run_blocking,
     with_context,
     yield_,
 )
 from vmscope._errors import MissingMainError
+from vmscope.coroutines import _slots
 
 Body = Generator[Any, Any, None]
 
@@ -342,6 +345,30 @@ def test_what_cannot_be_dispatched_is_refused_as_by_launch_and_takes_no_slot() -
     for _ in range(2):
         with pytest.raises(MissingMainError):
             scope.launch_dropping(print)
+
+
+def test_one_that_its_dispatcher_refuses_ends_cancelled_and_leaves_its_slot() -> None:
+    """As for any launch: a pool that was closed cancels it."""
+    with new_single_thread_context("solo") as solo:
+        scope = CoroutineScope(solo + SupervisorJob())
+    solo.join(10)
+
+    for _ in range(2):
+        job = scope.launch_dropping(print)
+        assert job is not None
+        run_blocking(job.join)
+        assert job.is_cancelled
+
+
+def test_of_two_that_find_the_slot_free_one_is_dropped(main: VMain, scope: CoroutineScope, screen: Screen) -> None:
+    """U6: both have looked before either is in it."""
+    with struck(_slots.take_turn, lambda: scope.launch_dropping(screen.work, "other")) as met:
+        job = scope.launch_dropping(screen.work, "this")
+    main.drain()
+
+    assert met
+    assert job is None
+    assert screen.said("done") == ["other"]
 
 
 # -- against a model

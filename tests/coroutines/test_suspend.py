@@ -34,6 +34,7 @@ from vmscope import (
     with_context,
     with_timeout,
 )
+from vmscope.coroutines._suspend import SUSPENDED
 
 OnMain = Callable[..., Any]
 BOTH = pytest.mark.parametrize("suspend_by_hand", [suspend_cancellable_coroutine, suspend_coroutine])
@@ -297,6 +298,11 @@ def test_the_cancellation_hook_of_a_cancelled_coroutine_is_called_at_once(main: 
     main.drain()
 
     assert told == ["cancelled: True", "enough"]
+
+
+def test_what_a_wait_answers_names_itself() -> None:
+    """P1: seen in a dump and under a debugger."""
+    assert repr(SUSPENDED) == "SUSPENDED"
 
 
 def test_a_second_cancellation_hook_is_refused(main: VMain, on_main: OnMain) -> None:

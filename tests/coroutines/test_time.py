@@ -8,20 +8,26 @@ from typing import Any
 
 import pytest
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
+    CoroutineDispatcher,
     CoroutineScope,
     Dispatchers,
     Handler,
+    Job,
     NonCancellable,
+    SupervisorJob,
     as_dispatcher,
     await_cancellation,
     cancel,
+    current_context,
     current_job,
     current_scope,
     delay,
     ensure_active,
+    join_all,
     launch,
     run_blocking,
     suspend_cancellable_coroutine,
@@ -30,6 +36,8 @@ from vmscope import (
     with_timeout_or_none,
     yield_,
 )
+from vmscope._errors import TimeoutCancellationException
+from vmscope.looper import MessageQueue
 
 OnMain = Callable[..., Any]
 
@@ -429,3 +437,83 @@ def test_a_timeout_belongs_to_the_block_and_not_to_what_it_launches_elsewhere(
     assert outside[0].is_active
     assert outside[1] is True
     main.drain()
+
+
+def test_a_delay_whose_caller_is_cancelled_as_it_is_put_leaves_no_timer(main: VMain, scope: CoroutineScope) -> None:
+    """X9, P2: another thread cancels between the registration and the timer; also where the queue has quit by then."""
+    seen: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from delay(5)
+        except CancellationException as cancelled:
+            seen.append(str(cancelled))
+            raise
+
+    job = scope.launch(body)
+    with struck(MessageQueue.put_at, lambda: job.cancel("struck")) as met:
+        main.run_current()
+    assert met
+    assert main.looper.queue.peek_when() is None
+    main.run_current()
+    assert (seen, job.is_completed) == (["struck"], True)
+
+    def quit_and_cancel() -> None:
+        job.cancel("struck again")
+        main.looper.queue.quit()
+
+    job = scope.launch(body)
+    with struck(MessageQueue.put_at, quit_and_cancel) as met:
+        main.run_current()
+    run_blocking(job.join)
+
+    assert met
+    assert seen == ["struck", "struck again"]
+
+
+def test_what_waits_in_a_run_blocking_that_is_over_waits_on_by_the_timer_thread() -> None:
+    """D17, X9, X11: delays and timeouts of its dispatcher keep their time."""
+    log: list[str] = []
+
+    def waits() -> Generator[Any, Any, None]:
+        yield from delay(0.002)
+        log.append("delay")
+        with pytest.raises(TimeoutError):
+            yield from with_timeout(0.001, await_cancellation)
+        log.append("timeout")
+
+    def under_a_timeout() -> Generator[Any, Any, None]:
+        with pytest.raises(TimeoutError):
+            yield from with_timeout(0.002, await_cancellation)
+
+    async def body() -> list[Job]:
+        dispatcher = current_context()[CoroutineDispatcher]
+        assert dispatcher is not None
+        outside = CoroutineScope(dispatcher + SupervisorJob())
+        jobs = [outside.launch(waits), outside.launch(under_a_timeout)]
+        await yield_()
+        return jobs
+
+    jobs = run_blocking(body)
+    run_blocking(join_all(*jobs))
+
+    assert log == ["delay", "timeout"]
+    assert [job.is_cancelled for job in jobs] == [False, False]
+
+
+@pytest.mark.parametrize("timed", [with_timeout, with_timeout_or_none])
+def test_a_block_that_never_suspends_is_not_told_of_its_timeout(main: VMain, on_main: OnMain, timed: Any) -> None:
+    """X12: as in the reference, its value is given and its own failure raised, though the time was up before."""
+
+    def late(outcome: object) -> object:
+        current_job().cancel(TimeoutCancellationException("the time is up", job=current_job()))
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    async def body() -> object:
+        with pytest.raises(LookupError, match="own"):
+            await timed(1, late, LookupError("own"))
+        return await timed(1, late, "value")
+
+    assert on_main(body) == "value"
