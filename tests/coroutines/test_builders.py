@@ -463,6 +463,32 @@ def test_a_deferred_that_ends_as_it_is_awaited_gives_its_value_at_once(main: VMa
     assert on_main(body) == ("value", 0)
 
 
+def test_a_cancellation_that_is_faster_than_the_end_of_the_awaited_wins(main: VMain, scope: CoroutineScope) -> None:
+    """B5, P2: both come between the look at its state and the registration."""
+
+    class Struck(CompletableDeferred[str]):
+        __slots__ = ()
+
+        def _add_node(self, node: Any) -> bool:
+            caller.cancel("faster")
+            self.complete("value")
+            return super()._add_node(node)
+
+    seen: list[str] = []
+
+    async def body() -> None:
+        try:
+            seen.append(await Struck().await_())
+        except CancellationException as cancelled:
+            seen.append(str(cancelled))
+            raise
+
+    caller = scope.launch(body)
+    main.drain()
+
+    assert seen == ["faster"]
+
+
 def test_of_two_that_wait_for_one_deferred_the_first_may_cancel_the_second() -> None:
     """B5, P2: the second is told as well, and has ended by then."""
     gate: CompletableDeferred[str] = CompletableDeferred()

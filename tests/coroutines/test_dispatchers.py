@@ -337,6 +337,10 @@ def test_a_view_of_main_with_a_name_is_main(main: VMain) -> None:
     assert log == [2]
     assert future.result(0) == (3, 1)
     assert blocked.result(0) == 7
+    main.looper.quit()
+    late = CoroutineScope(ui).launch(print)
+    run_blocking(late.join)
+    assert late.is_cancelled
     Looper.set_main_for_test(None)
     with pytest.raises(IllegalStateError, match="prepare_main"):
         ui._dispatch(None)
@@ -1462,6 +1466,21 @@ def test_a_pool_that_is_closed_while_it_gets_no_thread_runs_what_it_has_taken(mo
 
     assert log == [here()]
     assert pool.is_at_rest()
+
+
+def test_a_thread_without_work_ends_when_its_patience_does_and_another_comes() -> None:
+    """D3"""
+    pool = _pool.Pool("short", keep_alive=0.0)
+    log: list[str] = []
+
+    for _ in range(2):
+        pool.dispatch(EmptyCoroutineContext, Named(log))
+        while pool._crew._count:
+            pass
+    pool.shut()
+
+    assert pool.join(10) == []
+    assert log == ["short-1", "short-2"]
 
 
 def test_a_thread_whose_patience_ends_as_a_task_comes_takes_it() -> None:

@@ -591,6 +591,26 @@ def test_a_handler_on_cancelling_that_raises_is_raised_to_who_cancels_and_the_re
     assert child.is_completed
 
 
+def test_a_handler_of_a_coroutine_that_was_left_for_later_and_raises_is_told_to_its_handler() -> None:
+    """J10, E11"""
+    told: list[BaseException] = []
+    slip = LookupError("slip")
+    handler = CoroutineExceptionHandler(lambda _context, failure: told.append(failure))
+    deferred = CoroutineScope(Dispatchers.Unconfined + handler).async_(await_cancellation)
+    jobs = [*(Job() for _ in range(40)), deferred]
+    for job, following in itertools.pairwise(jobs):
+        job.invoke_on_completion(lambda _, following=following: following.cancel())
+
+    def raising(_cause: object) -> None:
+        raise slip
+
+    deferred.invoke_on_completion(raising)
+    jobs[0].cancel()
+
+    assert deferred.is_completed
+    assert [failure.__cause__ for failure in told] == [slip]
+
+
 def test_a_handler_that_was_left_for_later_and_raises_is_reported(uncaught: list[BaseException]) -> None:
     """J10: the 41st in a row, one inside the other; whoever ended its job has gone on by then."""
     slip = LookupError("slip")
@@ -620,6 +640,22 @@ def test_a_handler_that_comes_as_the_job_ends_is_told_once(ends: str) -> None:
     assert met
     assert len(heard) == 1
     assert job.is_completed
+
+
+def test_a_handler_that_comes_as_the_cancellation_begins_is_told_once() -> None:
+    """J10: the job waits for a child, so it is not over."""
+    scope = CoroutineScope(Job() + Dispatchers.Unconfined)
+    scope.launch(with_context, NonCancellable, await_cancellation)
+    parent = scope.coroutine_context[Job]
+    assert parent is not None
+    heard: list[Any] = []
+
+    with struck(Job._put_locked, lambda: parent.cancel("struck"), at="return") as met:
+        parent.invoke_on_completion(heard.append, on_cancelling=True)
+
+    assert met
+    assert [str(each) for each in heard] == ["struck"]
+    assert not parent.is_completed
 
 
 def test_a_handler_of_noncancellable_is_never_told() -> None:
@@ -663,8 +699,8 @@ def test_a_child_that_comes_as_its_parent_ends_belongs_to_nobody_or_is_waited_fo
     assert list(parent.children) == []
 
 
-@pytest.mark.parametrize("at", ["call", "return"])
-def test_a_child_that_ends_as_it_comes_leaves_its_parent(at: str) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_child_that_ends_as_it_comes_leaves_its_parent(when: str) -> None:
     """J8, I1: one that is known before its parent has it; a signal handler ends it there."""
     known: list[Job] = []
 
@@ -675,18 +711,27 @@ def test_a_child_that_ends_as_it_comes_leaves_its_parent(at: str) -> None:
             known.append(self)
             super()._init_job(parent, state)
 
-    parent = Job()
-    with struck(Job._put_locked, lambda: known[0].cancel(), at=at) as met:
-        child = Known(parent)
+    class Struck(CompletableJob):
+        __slots__ = ()
 
-    assert met
+        def _put_locked(self, node: Any) -> None:
+            if when == "before":
+                known[0].cancel()
+            super()._put_locked(node)
+            known[0].cancel()
+
+    parent = Struck()
+    child = Known(parent)
+
     assert child.is_completed
     assert list(parent.children) == []
     assert parent.complete()
     assert parent.is_completed
 
 
-def test_a_join_that_is_cancelled_as_the_job_ends_is_cancelled_once(main: VMain, scope: CoroutineScope) -> None:
+def test_a_join_that_is_cancelled_as_the_job_ends_is_cancelled_once(
+    main: VMain, scope: CoroutineScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """J5, P2: another thread cancels the caller between the end and its resumption."""
     seen: list[str] = []
 
@@ -701,11 +746,17 @@ def test_a_join_that_is_cancelled_as_the_job_ends_is_cancelled_once(main: VMain,
     gate = Job()
     job = scope.launch(body)
     main.run_current()
-    with struck(Continuation._resume, lambda: job.cancel("struck")) as met:
-        gate.complete()
+
+    def resume(wait: Continuation[Any], value: object, in_place: bool = False) -> None:
+        job.cancel("struck")
+        told(wait, value, in_place)
+
+    told = Continuation._resume
+    monkeypatch.setattr(Continuation, "_resume", resume)
+    gate.complete()
+    monkeypatch.undo()
     main.run_current()
 
-    assert met
     assert seen == ["struck"]
 
 
@@ -975,6 +1026,7 @@ def test_noncancellable_is_always_active_and_never_cancelled() -> None:
     assert flags(NonCancellable) == ("Active", True, False, False)
     assert NonCancellable.parent is None
     assert list(NonCancellable.children) == []
+    assert copy.deepcopy(NonCancellable) is NonCancellable
     with pytest.raises(IllegalStateError, match="never ends"):
         NonCancellable.join()
 

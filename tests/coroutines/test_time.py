@@ -16,7 +16,9 @@ from vmscope import (
     CoroutineScope,
     Dispatchers,
     Handler,
+    HandlerThread,
     Job,
+    Looper,
     NonCancellable,
     SupervisorJob,
     as_dispatcher,
@@ -471,6 +473,23 @@ def test_a_delay_whose_caller_is_cancelled_as_it_is_put_leaves_no_timer(main: VM
     assert seen == ["struck", "struck again"]
 
 
+def test_a_delay_whose_next_queue_of_timers_has_died_as_well_ends_cancelled(main: VMain) -> None:
+    """D9, X9"""
+
+    def body() -> Generator[Any, Any, None]:
+        yield from delay(5)
+
+    with HandlerThread("next") as following:
+        job = CoroutineScope(Dispatchers.Main + SupervisorJob()).launch(body)
+        main.run_current()
+        Looper.set_main_for_test(following.looper)
+    following.join(10)
+    main.looper.quit()
+    run_blocking(job.join)
+
+    assert job.is_cancelled
+
+
 def test_what_waits_in_a_run_blocking_that_is_over_waits_on_by_the_timer_thread() -> None:
     """D17, X9, X11: delays and timeouts of its dispatcher keep their time."""
     log: list[str] = []
@@ -516,4 +535,16 @@ def test_a_block_that_never_suspends_is_not_told_of_its_timeout(main: VMain, on_
             await timed(1, late, LookupError("own"))
         return await timed(1, late, "value")
 
+    def looks() -> None:
+        late(None)
+        ensure_active()
+
+    async def sees_it() -> object:
+        return await timed(1, looks)
+
     assert on_main(body) == "value"
+    if timed is with_timeout:
+        with pytest.raises(TimeoutError):
+            on_main(sees_it)
+    else:
+        assert on_main(sees_it) is None

@@ -15,6 +15,7 @@ import pytest
 
 from tests.virtual_main import VMain
 from vmscope import (
+    CompletableDeferred,
     CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
@@ -23,6 +24,7 @@ from vmscope import (
     GlobalScope,
     Job,
     SupervisorJob,
+    await_all,
     await_cancellation,
     coroutine_scope,
     delay,
@@ -268,6 +270,7 @@ def test_a_coroutine_is_named_with_what_it_waits_in(main: VMain, scope: Coroutin
     cases: dict[str, Any] = {
         "delay": lambda: delay(5),
         "join": gate.join,
+        "await_all": lambda: await_all(CompletableDeferred()),
         "suspend_cancellable_coroutine": lambda: suspend_cancellable_coroutine(lambda _: None),
         "its children": lambda: coroutine_scope(lambda: launch(gate.join)),
         "send": lambda: Channel[int]().send(1),

@@ -95,8 +95,6 @@ class CoroutineScope:
                 return self.coroutine_context.get(Job)
             if name == "_env":
                 return Env(self.coroutine_context.minus_key(Job))
-            if name == "_context":
-                return self.coroutine_context
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
