@@ -183,7 +183,7 @@ class Coroutine(Job):
             nodes = parent._nodes
             if nodes is None:
                 nodes = {}  # before the look: on 3.11 making it may run the collector, and a finalizer end the parent
-                if parent._nodes is None:
+                if parent._nodes is None:  # pragma: no branch - struck as the dict is made: tests/races/test_sweeps.py
                     parent._nodes = nodes
             if parent._state == ACTIVE and parent._waiter is None and parent._nodes is nodes:
                 nodes[self] = None
@@ -430,9 +430,9 @@ class Coroutine(Job):
                 value, error = held.value, held.error
             elif value is RELEASE:
                 value = None
-                if held is not None:
-                    _leave_in_place(held)
-                    held = None
+                assert held is not None  # a block that has not suspended since its Hop is still in that step
+                _leave_in_place(held)
+                held = None
         if held is not None:
             _leave_in_place(held)
 
