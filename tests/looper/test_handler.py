@@ -11,7 +11,7 @@ import pytest
 
 from vmscope import IllegalStateError, uptime
 from vmscope._errors import RejectedExecutionError
-from vmscope.looper import Handler, HandlerThread, Looper, Message, TestLooperManager, _message
+from vmscope.looper import Handler, HandlerThread, Looper, Message, TestLooperManager, _handler, _message
 
 from .notes import VirtualClock
 
@@ -234,6 +234,71 @@ def test_a_message_without_a_target_cannot_be_sent_to_it():
         Message(1).send_to_target()
 
 
+@pytest.mark.parametrize("obtains", ["a post", "obtain"])
+def test_where_another_thread_takes_the_last_one_of_the_pool_a_new_one_is_made(looper, monkeypatch, obtains):
+    class Emptied:
+        """Has one when it is looked at, and none when it is taken."""
+
+        def __len__(self):
+            return 1
+
+        def pop(self):
+            raise IndexError("pop from an empty deque")
+
+        def append(self, message):
+            pass
+
+    for module in (_message, _handler):
+        monkeypatch.setattr(module, "pool", Emptied())
+    log = []
+    handler = Handler(looper)
+
+    if obtains == "a post":
+        assert handler.post(lambda: log.append("ran"))
+    else:
+        assert handler.send_message(Message.obtain(callback=lambda: log.append("ran")))
+    looper.pump()
+
+    assert log == ["ran"]
+
+
+def test_a_messages_data_may_be_given_whole(handler):
+    message = handler.obtain_message(1)
+    message.data = {"name": "value"}
+
+    assert message.data == {"name": "value"}
+    message.data = None
+    assert message.data == {}
+
+
+def test_a_message_shows_what_it_is(looper):
+    handler = Handler.create_async(looper)
+    message = Message(7, 1, 2, "thing", target=handler, asynchronous=True)
+
+    assert handler.is_asynchronous
+    assert repr(message) == "<Message what=7 arg1=1 arg2=2 obj='thing' target=Handler(MainThread) asynchronous>"
+    assert not Handler(looper).is_asynchronous
+
+
+def test_a_message_that_has_run_is_not_dropped_as_well(handler, looper):
+    """The queue says so once more of what raised; one that had its turn does nothing."""
+    told = []
+
+    class Post:
+        def __call__(self):
+            pass
+
+        def rejected(self):
+            told.append("rejected")
+
+    message = Message.obtain(handler, callback=Post())
+    handler.send_message(message)
+    looper.pump()
+    message.rejected()
+
+    assert told == []
+
+
 def test_the_pool_keeps_fifty():
     for message in [Message() for _ in range(80)]:
         message.recycle()
@@ -450,6 +515,32 @@ def test_call_raises_what_the_function_raised(worker):
         worker.handler.call(fail)
 
 
+def test_what_is_called_shows_as_itself_in_a_dump(handler, looper):
+    lines = []
+    other = threading.Thread(target=lambda: handler.run_with_scissors(print))
+    other.start()
+    while handler.has_messages_or_callbacks() is False:
+        pass
+    looper.dump(lines.append)
+    looper.pump()
+    other.join(5)
+
+    assert any(repr(print) in line for line in lines)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_raised_to_the_caller_and_ends_the_looper(worker, uncaught, stop):
+    def fail():
+        raise stop("now")
+
+    with pytest.raises(stop, match="now"):
+        worker.handler.call(fail)
+    worker.join(5)
+
+    assert not worker.is_alive()
+    assert isinstance(uncaught.pop(), stop)
+
+
 def test_call_on_the_loopers_own_thread_runs_in_place(worker):
     assert worker.handler.call(lambda: worker.handler.call(lambda: 42)) == 42
 
@@ -616,6 +707,33 @@ def test_an_executor_runs_on_the_loopers_thread(worker):
         executor.submit(lambda: 1 / 0).result(5)
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_in_the_future_and_ends_the_looper(worker, uncaught, stop):
+    def fail():
+        raise stop("now")
+
+    future = worker.handler.as_executor().submit(fail)
+    worker.join(5)
+
+    assert isinstance(future.exception(5), stop)
+    assert not worker.is_alive()
+    assert uncaught.pop() is future.exception()
+
+
+def test_a_task_that_runs_is_not_cancelled_by_a_looper_that_dies(handler, looper):
+    """The queue says so of what raised; the future has its outcome."""
+    executor = handler.as_executor()
+    lines = []
+    future = executor.submit(abs, -7)
+    (task,) = [entry[2].callback for entry in looper.queue._entries()]
+    looper.dump(lines.append)
+    looper.pump()
+    task.rejected()
+
+    assert any(repr(abs) in line for line in lines)
+    assert future.result(0) == 7
+
+
 def test_an_executor_refuses_after_its_looper_or_itself_was_shut(worker):
     executor = worker.handler.as_executor()
     with worker.handler.as_executor() as shut:
@@ -696,6 +814,30 @@ def test_a_released_looper_runs_by_itself_again(worker):
     assert done.wait(5)
     with pytest.raises(IllegalStateError, match="after its release"):
         manager.next()
+
+
+@pytest.mark.parametrize("when", ["before", "as it waits"])
+def test_a_looper_that_quits_cannot_be_held(worker, when):
+    looper = worker.looper
+    if when == "before":
+        worker.quit()
+        worker.join(5)
+    else:
+        busy, go_on = threading.Event(), threading.Event()
+        worker.handler.post(lambda: (busy.set(), go_on.wait(5), looper.quit()))
+        assert busy.wait(5)
+        threading.Timer(0.01, go_on.set).start()
+
+    with pytest.raises(IllegalStateError, match="it has quit"):
+        TestLooperManager(looper)
+
+
+def test_a_second_release_does_nothing(worker):
+    manager = TestLooperManager(worker.looper)
+    manager.release()
+    manager.release()
+
+    assert worker.handler.call(lambda: 7) == 7
 
 
 def test_a_looper_has_one_manager(worker):
