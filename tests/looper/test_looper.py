@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
+import sys
 import threading
 import weakref
 
 import pytest
 
 from vmscope import IllegalStateError
-from vmscope.looper import Handler, HandlerThread, Looper, Message
+from vmscope.looper import Handler, HandlerThread, Looper, Message, _looper
 
 from .notes import Note, VirtualClock
 
@@ -539,3 +541,132 @@ def test_a_preparation_that_fails_leaves_nothing_pending(uncaught):
 
     assert log == ["-left"]
     assert str(uncaught.pop()) == "no disk"
+
+
+def test_where_daemon_threads_are_refused_a_handler_thread_is_an_ordinary_one(monkeypatch):
+    """A sub-interpreter has no daemon threads."""
+    make = threading.Thread.__init__
+
+    def refuse(thread, *, daemon, **more):
+        if daemon:
+            raise RuntimeError("daemon threads are disabled in this (sub)interpreter")
+        make(thread, daemon=daemon, **more)
+
+    monkeypatch.setattr(threading.Thread, "__init__", refuse)
+    with HandlerThread("ui") as ui:
+        assert not ui.daemon
+        assert ui.handler.call(threading.current_thread) is ui
+
+
+def test_who_asks_a_thread_that_begins_for_its_looper_waits_for_it():
+    class Slow(HandlerThread):
+        def run(self):
+            assert go_on.wait(5)
+            super().run()
+
+    go_on, asked = threading.Event(), []
+    ui = Slow("ui")
+    ui.start()
+    other = threading.Thread(target=lambda: asked.append(ui.looper))
+    other.start()
+    while other.is_alive() and sys._current_frames()[other.ident].f_code is not HandlerThread.looper.fget.__code__:
+        pass
+    go_on.set()
+    other.join(5)
+    ui.quit()
+    ui.join(5)
+
+    assert asked[0].thread is ui
+
+
+def test_a_handler_thread_does_not_wait_for_itself():
+    """Its block is left on its own thread: it quits, and joins nobody."""
+    ui = HandlerThread("ui")
+    ui.start()
+    ui.handler.post(lambda: ui.__exit__(None, None, None))
+    ui.join(5)
+
+    assert not ui.is_alive()
+
+
+# ---- Ctrl-C, as the looper of this thread sees it
+
+
+def test_one_that_comes_with_the_last_message_is_raised_by_run_until(looper, handler):
+    handler.post(looper.queue.interrupt)
+    done = []
+    handler.post(lambda: done.append("not before the interrupt"))
+
+    with pytest.raises(KeyboardInterrupt):
+        looper.run_until(lambda: not looper.queue._snapshot() or looper.queue._interrupted)
+    assert done == []
+    looper.pump()
+    assert done == ["not before the interrupt"]
+
+
+def test_a_handler_of_ctrl_c_that_a_message_installs_stays(looper, handler):
+    def mine(number, frame):
+        """Do nothing."""
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        handler.post(lambda: signal.signal(signal.SIGINT, mine))
+        looper.run_until(looper.queue.is_idle)
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_where_signals_are_not_its_business_a_looper_runs_without(looper, handler, monkeypatch):
+    """A sub-interpreter, which may install no handlers."""
+
+    def refuse(number, handler):
+        raise ValueError("signal only works in main thread of the main interpreter")
+
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
+    monkeypatch.setattr(signal, "signal", refuse)
+    ran = []
+    handler.post(lambda: ran.append(1))
+
+    looper.run_until(lambda: ran)
+
+    assert ran == [1]
+
+
+def test_after_a_fork_the_child_has_no_looper(looper, monkeypatch):
+    """F45: as it is done there; with what is this process's own put back."""
+    Looper.set_main_for_test(looper)
+    for name in ("_local", "_registry", "_main"):
+        monkeypatch.setattr(_looper, name, getattr(_looper, name))
+
+    _looper._after_fork()
+
+    assert Looper.my_looper() is None
+    assert Looper.get_main() is None
+
+
+def test_what_is_no_message_is_logged_as_it_shows_itself(looper, handler, uncaught):
+    """Coroutines and barriers stand in the queue, too; what raises is logged as begun."""
+    lines = []
+    looper.set_message_logging(lines.append)
+
+    class Item:
+        asynchronous = False
+
+        def run(self):
+            raise LookupError("slip")
+
+        def rejected(self):
+            """It had its turn."""
+
+        def __repr__(self):
+            return "<Item>"
+
+    looper.queue.put(Item())
+    looper.pump()
+    token = looper.queue.post_sync_barrier()
+    looper.dump(lines.append)
+
+    assert lines[0] == ">>>>> Dispatching to <Item>"
+    assert any(line.endswith(f"<barrier {token}>") for line in lines)
+    assert str(uncaught.pop()) == "slip"

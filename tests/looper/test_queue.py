@@ -12,6 +12,7 @@ import pytest
 from vmscope import IllegalStateError
 from vmscope._primitives import FIRST_WAIT, WAIT_GROWTH, Empty
 from vmscope.looper import Handler, Looper, MessageQueue
+from vmscope.looper import Handler, Looper, MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
 
@@ -780,3 +781,33 @@ def test_a_barrier_shows_its_token(queue):
     token = queue.post_sync_barrier()
 
     assert repr(queue._snapshot()) == f"[<barrier {token}>]"
+# ---- after a fork, as the child does it
+
+
+def test_the_childs_copy_of_a_queue_is_dead(queue, monkeypatch):
+    """F45, L33: nothing of it runs or is rejected there, and it takes nothing."""
+    log, gone = [], MessageQueue()
+    known = {weakref.ref(gone): None, weakref.ref(queue): None}
+    del gone
+    queue.put(Note("put", log))
+    queue.put_at(Note("timed", log), queue.clock() + 1)
+    queue.set_host(lambda: log.append("host"))
+    log.clear()
+    monkeypatch.setattr(_queue, "_live", known)
+
+    _queue._after_fork()
+
+    assert queue.is_quitting
+    assert queue._snapshot() == []
+    assert not queue.put(Note("late", log))
+    queue.run_until()
+    assert log == []
+
+
+def test_a_take_waits_until_something_is_due():
+    queue, log = MessageQueue(), []
+    note = Note("put", log)
+    queue.put_at(note, queue.clock() + 0.005)
+
+    assert queue.next(5.0) is note
+    assert queue.next(0.001) is None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 import pytest
 
-from tests.steer import before
-from vmscope.looper import Handler, Looper, MessageQueue
+from tests.steer import before, struck
+from vmscope.looper import Handler, Looper, MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
 
@@ -245,3 +246,150 @@ def test_an_item_that_lives_again_is_not_taken_back_by_the_putter_of_its_last_li
     assert met
     assert kept
     assert (note.ran, note.dropped) == (1, 1), log
+
+
+# ---- between two lines of one thread: what another does there is done by a part of the queue that was exchanged
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_timed_put_that_meets_a_quit_is_refused_or_rejected(when):
+    queue, log = MessageQueue(), []
+
+    class Struck(deque):
+        def append(self, entry):
+            if when == "before":
+                queue.quit()
+            super().append(entry)
+            queue.quit()
+
+    queue._timed = Struck()
+    note = Note("put", log)
+    taken = queue.put_at(note, queue.clock() + 60)
+
+    assert (taken, log) == ((False, []) if when == "before" else (True, ["-put"]))
+
+
+def test_what_is_put_for_a_time_while_the_consumer_looks_is_seen_in_that_look():
+    clock = VirtualClock(100.0)
+    queue, log = MessageQueue(clock), []
+    queue.put_at(Note("first", log), 101.0)
+    clock.now = 102.0
+
+    with struck(MessageQueue._sort_in_locked, lambda: queue.put_at(Note("earlier", log), 100.5), at="return") as met:
+        queue.run_due()
+
+    assert met
+    assert log == ["earlier", "first"]
+
+
+def test_the_last_item_may_go_back_to_its_putter_as_the_consumer_takes_it():
+    # Between the look at the head of the inbox and the pop, its putter sees the queue quit.
+    queue, log = MessageQueue(), []
+
+    class Back(Note):
+        @property
+        def when(self):
+            if not queue.is_quitting:
+                queue.quit()
+                assert not queue._stays(self)
+            return self.float
+
+        @when.setter
+        def when(self, value):
+            self.float = value
+
+    queue.put(Back("taken back", log))
+    queue.run_due()
+
+    assert log == []
+
+
+@pytest.mark.parametrize("look", ["__getitem__", "popleft"])
+def test_so_it_may_where_the_consumer_takes_the_long_way(look):
+    queue, log = MessageQueue(), []
+
+    class Struck(deque):
+        """Its last item goes as the consumer reaches for it."""
+
+        def reach(self, *given):
+            self.clear()
+            return getattr(super(), look)(*given)
+
+    setattr(Struck, look, Struck.reach)
+    queue._inbox = Struck()
+    queue.put(Note("taken back", log))
+    queue._attention = True
+    queue.run_due()
+
+    assert log == []
+    assert not queue._lock._is_owned()
+
+
+def test_an_item_that_goes_back_as_the_queue_quits_is_not_rejected_as_well():
+    queue, log = MessageQueue(), []
+    back, other = Note("taken back", log), Note("other", log)
+    queue.put(back)
+    queue.put(other)
+
+    with struck(MessageQueue._pending_locked, lambda: queue._stays(back), at="return") as met:
+        queue.quit()
+
+    assert met
+    assert log == ["-other"]
+
+
+def test_two_who_sweep_the_queue_tell_each_item_once():
+    queue, log = MessageQueue(), []
+
+    class Shared(deque):
+        """Another thread takes the last one as this one looks at it."""
+
+        def __getitem__(self, index):
+            if len(self) == 1:
+                self.popleft().rejected()
+            return super().__getitem__(index)
+
+    queue._doomed = Shared()
+    queue.put(Note("first", log))
+    queue.put(Note("second", log))
+    queue.quit()
+
+    assert log == ["-first", "-second"]
+
+
+def test_a_compaction_that_a_finalizer_comes_into_is_left_to_the_next(monkeypatch):
+    queue, log = MessageQueue(), []
+    notes = [Note(n, log) for n in range(3)]
+    for note in notes:
+        queue.put_at(note, queue.clock() + 60)
+    queue.peek_when()
+
+    def heapify(entries):
+        monkeypatch.undo()
+        queue.remove(notes[2])
+        _queue.heapify(entries)
+
+    monkeypatch.setattr(_queue, "heapify", heapify)
+    queue.remove(notes[0])
+
+    assert queue._snapshot() == [notes[1]]
+    queue.quit()
+    assert log == ["-1"]
+
+
+def test_a_look_inside_the_sorting_in_sorts_nothing_twice(monkeypatch):
+    clock = VirtualClock(100.0)
+    queue, log = MessageQueue(clock), []
+    for n in range(2):
+        queue.put_at(Note(n, log), 101.0)
+
+    def push(heap, entry):
+        monkeypatch.undo()
+        _queue.heappush(heap, entry)
+        queue._snapshot()
+
+    monkeypatch.setattr(_queue, "heappush", push)
+    clock.now = 101.0
+    queue.run_due()
+
+    assert log == [0, 1]

@@ -6,6 +6,7 @@ CPython lets these in at few points: as a function begins, after a call, at a ju
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -186,3 +187,72 @@ def is_free(lock: Any) -> bool:
     other.start()
     other.join()
     return got == [True]
+
+
+class Struck(deque[Any]):
+    """A Ctrl-C comes right after the pop, once."""
+
+    struck = False
+
+    def popleft(self) -> Any:
+        item = super().popleft()
+        if not self.struck:
+            self.struck = True
+            raise KeyboardInterrupt
+        return item
+
+
+def test_an_item_that_was_popped_as_a_ctrl_c_struck_runs_later() -> None:
+    queue, log = MessageQueue(), list[Any]()
+    queue._inbox = Struck()
+    for n in range(2):
+        queue.put(Note(n, log))
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.run_due()
+    assert log == []
+    queue.run_due()
+
+    assert log == [0, 1]
+
+
+def test_an_item_that_was_popped_to_be_rejected_as_a_ctrl_c_struck_still_hears() -> None:
+    queue, log = MessageQueue(), list[Any]()
+    queue._doomed = Struck()
+    for n in range(2):
+        queue.put(Note(n, log))
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.quit()
+
+    assert log == ["-0", "-1"]
+
+
+def test_a_ctrl_c_in_a_rejection_waits_until_all_have_heard() -> None:
+    queue, log = MessageQueue(), list[Any]()
+
+    class Interrupted(Note):
+        def rejected(self) -> None:
+            super().rejected()
+            raise KeyboardInterrupt
+
+    queue.put(Interrupted("struck", log))
+    queue.put(Note("other", log))
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.quit()
+
+    assert log == ["-struck", "-other"]
+
+
+def test_an_interrupt_is_raised_between_two_items_and_costs_none() -> None:
+    queue, log = MessageQueue(), list[Any]()
+    queue.put(Note(0, log, queue.interrupt))
+    queue.put(Note(1, log))
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.run_due()
+    assert log == [0]
+    queue.run_due()
+
+    assert log == [0, 1]

@@ -449,7 +449,7 @@ class MessageQueue:
         while True:
             # As in `put`: acknowledge first, look second; a putter puts first and raises the flag second.
             self._attention = False
-            if FREE_THREADED:
+            if FREE_THREADED:  # pragma: no cover - builds without the GIL
                 timed.rotate(0)  # takes the deque's lock: see the comment at `put`
             if self._interrupted and self.take_interrupt():
                 raise KeyboardInterrupt
@@ -472,7 +472,7 @@ class MessageQueue:
                 self._horizon = (heap[0][0] if heap else inf) if plain else -inf  # H2 move it, then look
                 # A putter puts first and looks at the horizon second (P1, H1), here it is the other way round: who
                 # comes second sees the other. Else the inbox would be run past what was just put before its end.
-                if FREE_THREADED:
+                if FREE_THREADED:  # pragma: no cover - builds without the GIL
                     timed.rotate(0)
                 if timed:
                     continue
@@ -548,7 +548,7 @@ class MessageQueue:
     def _rest(self) -> float:
         """Seconds to the next timed item, 0 where there is something to do now; the sleep is announced."""
         inbox, timed = self._inbox, self._timed
-        if FREE_THREADED:
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
             inbox.rotate(0)
             timed.rotate(0)
         if inbox or timed or self._attention:
