@@ -287,7 +287,7 @@ def test_to_stop_listening_where_nobody_listens_does_nothing(pair):
 
 def test_a_listener_hears_only_what_it_asked_for(pair):
     """The number was given to another descriptor between the look and the call."""
-    near, far = pair
+    near, _ = pair
     queue, heard = MessageQueue(), []
     queue.add_fd_listener(near, EVENT_OUTPUT, lambda fd, events: heard.append(events))
     queue._fds._ready.append((near.fileno(), EVENT_INPUT))
