@@ -153,7 +153,7 @@ FAULTS = [
     # ---- the job tree
     Fault("attach looks at the parent before the lock", JOB,
           "    with lock:\n        state = parent._state\n        if state < SEALED:\n            child._parent = parent\n"
-          "            parent._add_locked(child)\n            if parent._state != state:",
+          "            parent._add_locked(child)\n            if parent._state != state or child._state >= COMPLETED:",
           "    state = parent._state\n    with lock:\n        if state < SEALED:\n            child._parent = parent\n"
           "            parent._add_locked(child)\n            if False:",
           "a_child_attaches_against_cancel"),
