@@ -1073,25 +1073,30 @@ def test_a_scope_whose_last_child_ends_as_it_begins_to_wait_goes_on_at_once() ->
     assert isinstance(failed.get_completion_exception_or_none(), LookupError)
 
 
-def test_a_dispatch_after_the_loop_of_a_run_blocking_has_gone_runs_on_default() -> None:
+def test_a_dispatch_to_a_run_blocking_runs_on_its_thread_and_once_that_has_gone_on_default() -> None:
     """B13"""
-    async def body() -> CoroutineDispatcher:
-        dispatcher = current_context()[CoroutineDispatcher]
-        assert dispatcher is not None
-        return dispatcher
-
     ran: list[str] = []
+    done = threading.Event()
 
     class Task:
         def run(self) -> None:
             ran.append(threading.current_thread().name)
             done.set()
 
-    done = threading.Event()
-    run_blocking(body).dispatch(EmptyCoroutineContext, Task())
+    async def body() -> CoroutineDispatcher:
+        dispatcher = current_context()[CoroutineDispatcher]
+        assert dispatcher is not None
+        dispatcher.dispatch(EmptyCoroutineContext, Task())
+        await yield_()
+        return dispatcher
+
+    dispatcher = run_blocking(body)
+    assert ran == [threading.current_thread().name]
+    done.clear()
+    dispatcher.dispatch(EmptyCoroutineContext, Task())
 
     assert done.wait(10)
-    assert ran[0].startswith("vmscope-worker")
+    assert ran[1].startswith("vmscope-worker")
 
 
 def test_run_main_on_a_looper_that_is_there_uses_it_and_refuses_one_that_is_another_threads_or_runs() -> None:

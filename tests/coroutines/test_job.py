@@ -1026,7 +1026,7 @@ def test_noncancellable_is_always_active_and_never_cancelled() -> None:
     assert flags(NonCancellable) == ("Active", True, False, False)
     assert NonCancellable.parent is None
     assert list(NonCancellable.children) == []
-    assert copy.deepcopy(NonCancellable) is NonCancellable
+    assert copy.copy(NonCancellable) is copy.deepcopy(NonCancellable) is NonCancellable
     with pytest.raises(IllegalStateError, match="never ends"):
         NonCancellable.join()
 

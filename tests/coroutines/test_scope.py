@@ -85,6 +85,8 @@ def test_a_class_with_a_context_of_its_own_is_a_scope(main: VMain) -> None:
     assert (screen + CoroutineName("view")).coroutine_context[Job] is screen.job
     main.run_current()
     assert ran == [1]
+    with pytest.raises(AttributeError, match="'Screen' object has no attribute 'title'"):
+        screen.title  # type: ignore[attr-defined]
     screen.cancel("left")
     assert not screen.is_active
     assert str(screen.job.get_cancellation_exception()) == "left"

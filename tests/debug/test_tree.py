@@ -270,6 +270,7 @@ def test_a_coroutine_is_named_with_what_it_waits_in(main: VMain, scope: Coroutin
     cases: dict[str, Any] = {
         "delay": lambda: delay(5),
         "join": gate.join,
+        "await_": lambda: CompletableDeferred().await_(),
         "await_all": lambda: await_all(CompletableDeferred()),
         "suspend_cancellable_coroutine": lambda: suspend_cancellable_coroutine(lambda _: None),
         "its children": lambda: coroutine_scope(lambda: launch(gate.join)),

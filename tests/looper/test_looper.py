@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 import weakref
+from weakref import WeakSet
 
 import pytest
 
 from vmscope import IllegalStateError
-from vmscope.looper import Handler, HandlerThread, Looper, Message, _looper
+from vmscope.looper import Handler, HandlerThread, Looper, Message, _handler_thread, _looper
 
 from .notes import Note, VirtualClock
 
@@ -82,6 +83,12 @@ def test_loop_wants_a_prepared_thread():
 
     assert isinstance(error, IllegalStateError)
     assert "call Looper.prepare() first" in str(error)
+
+
+def test_another_threads_looper_is_not_run_here(looper):
+    with HandlerThread("ui") as ui:
+        with pytest.raises(IllegalStateError, match=r"'ui'.* on 'MainThread', whose looper is .*: post to it instead"):
+            ui.looper.loop()
 
 
 def test_a_thread_without_a_looper_finds_none():
@@ -587,6 +594,19 @@ def test_a_handler_thread_does_not_wait_for_itself():
     ui.join(5)
 
     assert not ui.is_alive()
+
+
+def test_at_the_end_of_the_process_a_handler_thread_does_not_wait_for_itself(monkeypatch):
+    ui, other = HandlerThread("ui"), HandlerThread("other")
+    monkeypatch.setattr(_handler_thread, "_running", WeakSet([ui, other]))
+    for thread in (ui, other):
+        thread.start()
+    ui.handler.post(_handler_thread._quit_all)
+    for thread in (ui, other):
+        thread.join(5)
+
+    assert not ui.is_alive()
+    assert not other.is_alive()
 
 
 # ---- Ctrl-C, as the looper of this thread sees it

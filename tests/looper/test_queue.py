@@ -631,6 +631,29 @@ def test_a_host_is_called_once_for_many_puts_and_again_after_a_run(queue):
     assert calls == ["wake", "wake"]
 
 
+def test_a_host_is_asked_for_the_rest_when_a_loop_of_ours_has_ended(queue):
+    log, calls = [], []
+    queue.set_host(lambda: calls.append("wake"))
+    queue.put(Note("first", log, calls.clear))
+    queue.put(Note("second", log))
+
+    queue.run_until(lambda: log)
+
+    assert (log, calls) == (["first"], ["wake"])
+
+
+def test_a_host_that_comes_while_an_item_runs_is_called_when_that_is_over(queue):
+    log, calls = [], []
+    queue.put(Note("first", log, lambda: queue.set_host(lambda: calls.append("wake"))))
+    queue.put(Note("second", log, lambda: log.append(len(calls))))
+
+    queue.run_due()
+    assert (log, calls) == (["first", "second", 0], [])
+    queue.put(Note("third", log))
+
+    assert calls == ["wake"]
+
+
 def test_a_host_is_called_for_what_was_put_before_it_came(queue):
     calls = []
     queue.put(Note("early", []))
