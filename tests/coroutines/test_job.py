@@ -629,12 +629,13 @@ def test_a_handler_that_was_left_for_later_and_raises_is_reported(uncaught: list
 
 
 @pytest.mark.parametrize("ends", ["complete", "cancel"])
-def test_a_handler_that_comes_as_the_job_ends_is_told_once(ends: str) -> None:
+@pytest.mark.parametrize("at", ["call", "return"])
+def test_a_handler_that_comes_as_the_job_ends_is_told_once(ends: str, at: str) -> None:
     """J10, I4: a finalizer or signal handler ends the job while the handler is put into its list."""
     job = Job()
     heard: list[Any] = []
 
-    with struck(Job._put_locked, getattr(job, ends), at="return") as met:
+    with struck(Job._put_locked, getattr(job, ends), at=at) as met:
         job.invoke_on_completion(heard.append, on_cancelling=True)
 
     assert met
@@ -642,7 +643,8 @@ def test_a_handler_that_comes_as_the_job_ends_is_told_once(ends: str) -> None:
     assert job.is_completed
 
 
-def test_a_handler_that_comes_as_the_cancellation_begins_is_told_once() -> None:
+@pytest.mark.parametrize("at", ["call", "return"])
+def test_a_handler_that_comes_as_the_cancellation_begins_is_told_once(at: str) -> None:
     """J10: the job waits for a child, so it is not over."""
     scope = CoroutineScope(Job() + Dispatchers.Unconfined)
     scope.launch(with_context, NonCancellable, await_cancellation)
@@ -650,7 +652,7 @@ def test_a_handler_that_comes_as_the_cancellation_begins_is_told_once() -> None:
     assert parent is not None
     heard: list[Any] = []
 
-    with struck(Job._put_locked, lambda: parent.cancel("struck"), at="return") as met:
+    with struck(Job._put_locked, lambda: parent.cancel("struck"), at=at) as met:
         parent.invoke_on_completion(heard.append, on_cancelling=True)
 
     assert met
