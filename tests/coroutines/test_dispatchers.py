@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -855,6 +856,54 @@ def test_a_view_as_wide_as_its_parent_may_be_the_parent() -> None:
     assert view.limited_parallelism(1) is not view
 
 
+@pytest.mark.parametrize("meanwhile", ["a worker takes it", "another thread changes the queue"])
+def test_a_task_for_a_closed_view_is_its_workers_or_refused_and_never_both(meanwhile: str) -> None:
+    """D9, D11: the view's parent was closed, and a worker is still at it."""
+    view = QueueDispatcher().limited_parallelism(1)
+    assert isinstance(view, LimitedDispatcher)
+    task, taken = Named([]), list[Any]()
+
+    class Shared(deque[Any]):
+        disturbed = False
+
+        def remove(self, wanted: Any) -> None:
+            if meanwhile == "a worker takes it":
+                taken.append(self.popleft())
+            elif not self.disturbed:
+                self.disturbed = True
+                raise IndexError("deque mutated during remove()")
+            super().remove(wanted)
+
+    view._queue = Shared()
+    view._running, view._closed = 1, True
+    if meanwhile == "a worker takes it":
+        view.dispatch(EmptyCoroutineContext, task)
+        assert taken == [task]
+    else:
+        with pytest.raises(RejectedExecutionError, match="was closed"):
+            view.dispatch(EmptyCoroutineContext, task)
+    assert not view._queue
+
+
+def test_a_task_that_fails_as_it_is_refused_does_not_keep_it_from_the_next(uncaught: list[BaseException]) -> None:
+    """D9, D11: the parent drops the worker, and with it all that waited for it."""
+    own = QueueDispatcher()
+    view = own.limited_parallelism(1)
+    told: list[str] = []
+
+    class Refused(Named):
+        def rejected(self) -> None:
+            told.append("refused")
+            raise LookupError("slip")
+
+    for _ in range(2):
+        view.dispatch(EmptyCoroutineContext, Refused([]))
+    own.queue[0].rejected()
+
+    assert told == ["refused"] * 2
+    assert [str(uncaught.pop()) for _ in range(2)] == ["slip"] * 2
+
+
 def test_a_task_that_comes_as_the_worker_of_a_view_leaves_is_run() -> None:
     """D11: it was queued after the worker's last look, and its putter saw the place taken."""
     own = QueueDispatcher()
@@ -1514,6 +1563,24 @@ def test_a_thread_whose_patience_ends_as_a_task_comes_takes_it() -> None:
     assert log == ["late-1"] * 3
 
 
+def test_a_pool_that_is_closed_as_it_is_asked_takes_nothing() -> None:
+    """D12: after the look without the lock, and before the one with it."""
+    pool = _pool.Pool("closing")
+
+    class Window:
+        def __enter__(self) -> None:
+            pool._crew._shut = True
+
+        def __exit__(self, *_: object) -> None:
+            """Nobody else is here."""
+
+    pool._crew._lock = Window()  # type: ignore[assignment]
+
+    with pytest.raises(RejectedExecutionError, match="it was closed"):
+        pool.dispatch(EmptyCoroutineContext, Named([]))
+    assert pool.is_at_rest()
+
+
 def test_a_thread_of_the_pool_does_not_wait_for_itself(uncaught: list[BaseException]) -> None:
     """D12, D18; and what a stranger's task raises costs the pool no thread."""
     pool = _pool.Pool("solo", most=1)
@@ -1578,6 +1645,30 @@ def test_of_two_who_need_the_timer_thread_first_one_starts_it(monkeypatch: pytes
 
     assert _timer.shared_timers() is made
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["alive", "at its end"])
+def test_a_timer_thread_that_cannot_be_had_is_a_failure_unless_the_process_ends(
+    monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """D17, F51: then who waits for a time is cancelled."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def gone() -> threading.Thread:
+        return threading.Thread()  # never alive
+
+    for name in ("_timers", "_thread"):
+        monkeypatch.setattr(_timer, name, None)
+    monkeypatch.setattr(_timer, "start_thread", refuse)
+    if not ends:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            _timer.shared_timers()
+        return
+    monkeypatch.setattr(_timer, "main_thread", gone)
+
+    assert _timer.shared_timers().is_quitting
 
 
 def test_what_a_hook_starts_on_the_timer_thread_finds_nothing_waiting_there() -> None:
