@@ -245,7 +245,7 @@ PROGRAM = st.lists(
 OPENED_AT_ONCE = [("launch", "unconfined", False, [("open", 0)]), ("wait", 0)]
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(PROGRAM)
 @example(numbered([("launch", "immediate", False, [("launch", "unconfined", False, [])])]))
 @example(numbered([("launch", "main", False, [("with", "immediate", [("launch", "unconfined", False, [])])])]))

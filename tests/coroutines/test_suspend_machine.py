@@ -237,7 +237,7 @@ WAITS = weighed(
 )  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(WAITS)
 @example([("wait", True, False, ""), ("hook",), ("resume", "resume", True), ("cancel_the_job",), ("run",)])
 @example([("wait", True, True, ""), ("hook",), ("time_passes", 5), ("resume", "resume", True), ("run",)])
@@ -456,7 +456,7 @@ AWAITED = weighed(
 )  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(AWAITED)
 @example([("await_it", True), ("cancel",), ("cancel_one_who_awaits", 0), ("run",)])
 @example([("await_it", True), ("complete",), ("cancel_one_who_awaits", 0), ("run",)])

@@ -177,7 +177,7 @@ BODIES = st.recursive(st.lists(SIMPLE, max_size=2), bodies, max_leaves=10)
 def test_a_program_writes_the_same_trace_each_time_and_in_each_spelling(unconfined: bool) -> None:
     """T1, T5, B15, J8: order on virtual time is a matter of the program alone."""
 
-    @settings(max_examples=50)
+    @settings(max_examples=30)
     @given(bodies(BODIES))
     @example([("launch", "launch", CoroutineStart.DEFAULT, [("delay", 1)]) for _ in range(9)])
     @example([("launch", "launch", CoroutineStart.DEFAULT, FIVE_WAIT), ("delay", 1), ("cancel", 0)])
