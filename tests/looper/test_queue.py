@@ -11,7 +11,6 @@ import pytest
 
 from vmscope import IllegalStateError
 from vmscope._primitives import FIRST_WAIT, WAIT_GROWTH, Empty
-from vmscope.looper import Handler, Looper, MessageQueue
 from vmscope.looper import Handler, Looper, MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
