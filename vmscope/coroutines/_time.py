@@ -61,7 +61,7 @@ class _Delay(Continuation[None]):
         self._queue = queue = coroutine._dispatcher._timers()
         self._suspend(coroutine)
         if seconds != inf:
-            if not queue.put_at(self, queue.clock() + seconds):
+            if not queue.put_after(self, seconds):
                 self.rejected()
             elif self._phase != SUSPENDED_PHASE:  # cancelled meanwhile, by another thread
                 queue.remove(self)

@@ -1,6 +1,7 @@
 """Message: what a handler puts into the queue.
 
 Life: made or obtained -> in use, from the send on -> dispatched, refused or rejected -> recycled, to be obtained again.
+What a post makes is not: it is dropped after its one turn.
 Invariants
     I1  While somebody looks through a queue for messages to remove (`removing` is not empty), nothing returns to the
         pool: what he found cannot be another message by the time he marks it.
@@ -164,8 +165,10 @@ class Message:
 
     def run(self) -> None:
         """Dispatch it and recycle it. Called by the queue."""
+        if self._removed:
+            return  # who did that tells the callback
         target = self.target
-        if not self._removed and target is not None:
+        if target is not None:
             callback = self.callback
             if callback is None or target._dispatches_itself:  # noqa: SLF001
                 target.dispatch_message(self)
@@ -175,9 +178,9 @@ class Message:
 
     def rejected(self) -> None:
         """Drop it: the queue died with it, or its run failed. A callback that has a `rejected` method hears of it."""
-        if not self._in_use:
+        if not self._in_use or self._removed:  # whoever removed it tells it
             return
-        callback = None if self._removed else self.callback  # whoever removed it has told it
+        callback = self.callback
         self._clear()
         if callback is not None:
             tell = getattr(callback, "rejected", None)
@@ -200,6 +203,36 @@ class Message:
         return f"<Message {' '.join(parts)}>"
 
 
+class Posted(Message):
+    """The message of a posted callable: made for one post, dropped after it.
+
+    To make one is as cheap as to clean one for the pool, which a flood of posts empties anyway: a post from another
+    thread with its run takes 0.29 us less so, of 0.91 (3.11).
+    """
+
+    __slots__ = ()
+
+    def _clear(self) -> None:
+        self.callback = self.target = self.obj = None
+        self._in_use = False
+
+
+def posted(fn: Callable[[], object], target: Handler, asynchronous: bool, token: object = None) -> Posted:
+    """Return the message of a post, in use already."""
+    message = _new(Posted)  # without the call of __init__: 0.11 us of 0.23 (3.11)
+    message.what = message.arg1 = message.arg2 = 0
+    message.obj = token
+    message.target = target
+    message.callback = fn
+    message.reply_to = message._data = None
+    message.asynchronous = asynchronous
+    message.when = 0.0
+    message._in_use = True
+    message._removed = False
+    return message
+
+
+_new = object.__new__
 pool = deque(maxlen=50)
 
 

@@ -26,6 +26,7 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
+from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
@@ -219,6 +220,14 @@ class MessageQueue:
             return self._put_timed(item, when, _PAST)
         raise ValueError(f"put {item!r} at {when!r}: a time must be a number of seconds")
 
+    def put_after(self, item: Item, seconds: float) -> bool:
+        """Put `item` to run `seconds` from now, a number above 0. As `put_at`, with one look at the clock."""
+        now = self.clock()
+        when = now + seconds
+        if when > now and not self._refuses:
+            return self._put_timed(item, when, _FUTURE)
+        return self.put_at(item, when)
+
     def put_front(self, item: Item) -> bool:
         """Put `item` before everything that has not been taken yet; of several, the latest runs first. As `put`.
 
@@ -262,15 +271,20 @@ class MessageQueue:
         with self._lock:
             item.when = inf  # its entry is dead (I4)
             self._dead += 1
-            if self._dead * 2 > len(self._heap) or len(self._heap) <= _SMALL:
-                self._compact_locked()
+            self._forget_dead_locked()
 
-    def _remove_entry(self, entry: tuple[float, int, Item]) -> None:
-        """Take back what `_entries` showed, if it is still there. In the inbox it stays, and its run() does nothing."""
-        when, seq, item = entry
+    def _remove_entries(self, entries: list[tuple[float, int, Any]]) -> None:
+        """Take back what `_entries` showed and is still there. In the inbox it stays, and its run() does nothing."""
         with self._lock:
-            if seq != _PAST and item.when is when:
-                self.remove(item)
+            for when, seq, item in entries:
+                if seq != _PAST and item.when is when:
+                    item.when = inf
+                    self._dead += 1
+            self._forget_dead_locked()
+
+    def _forget_dead_locked(self) -> None:
+        if self._dead * 2 > len(self._heap) or len(self._heap) <= _SMALL:
+            self._compact_locked()
 
     def _compact_locked(self) -> None:
         self._sort_in_locked()  # a consumer that sleeps for an hour does not, and what is dead in there stayed as long
@@ -679,7 +693,7 @@ class MessageQueue:
 
     def _condemn_locked(self, limit: float) -> None:
         """Move what is due later than `limit` to `_doomed`, in order, there before it is gone elsewhere (I5)."""
-        pending = self._pending_locked()
+        pending = sorted(self._pending_locked(), key=in_order)
         if self._going is not None:
             self._doomed.append(self._going)
         for when, seq, item in pending:
@@ -694,11 +708,10 @@ class MessageQueue:
         self._going = None
 
     def _pending_locked(self) -> list[tuple[float, int, Item]]:
-        """Return what is pending as entries, in order; those of the inbox have the seq _PAST."""
+        """Return what is pending as entries, in no order; those of the inbox have the seq _PAST."""
         self._sort_in_locked()
         entries = [entry for entry in (*self._aside, *self._heap) if entry[2].when is entry[0]]
         entries += [(item.when, _PAST, item) for item in snapshot(self._inbox)]
-        entries.sort(key=_key)
         return entries
 
     def _die_in_child(self) -> None:
@@ -897,14 +910,15 @@ class MessageQueue:
             self._dead -= 1
 
     def _entries(self) -> list[tuple[float, int, Any]]:
-        """Return what is pending, in order, as entries (when, seq, item)."""
+        """Return what is pending as entries (when, seq, item), in no order: see `in_order`."""
         with self._lock:
             pending = self._pending_locked()
-        return [entry for entry in pending if entry[0] <= self._limit]
+        limit = self._limit
+        return pending if limit == inf else [entry for entry in pending if entry[0] <= limit]
 
     def _snapshot(self) -> list[Any]:
         """Return what is pending, in order."""
-        return [item for _, _, item in self._entries()]
+        return [item for _, _, item in sorted(self._entries(), key=in_order)]
 
     def set_watch(self, watch: Callable[[Any], None] | None) -> None:
         """Run each item as `watch(item)`; None runs them plainly, at no cost. For logging and observers."""
@@ -921,8 +935,8 @@ def _report(item: object, error: BaseException) -> bool:
     return True
 
 
-def _key(entry: tuple[float, int, Item]) -> tuple[float, int]:
-    return entry[:2]
+#: The key by which entries (when, seq, item) are sorted: two items themselves are never compared.
+in_order = itemgetter(0, 1)
 
 
 # Every queue there is: a fork ends them in the child. A dict, for its copy() is one step on every build.

@@ -113,6 +113,10 @@ class EventQueue:
             self._bell.put(None)
         return True
 
+    def put_after(self, item: Any, seconds: float) -> bool:
+        """Have `item` run `seconds` from now. As `put_at`."""
+        return self.put_at(item, self.now + seconds)
+
     def remove(self, item: Any) -> None:
         """Take back an item; without effect where it is not there."""
         with self._lock:
