@@ -31,11 +31,14 @@ class CancellationException(BaseException):
     """
 
     __module__ = "vmscope"
+    # No dict for each: where many are cancelled at once, the collector looks through all that their causes are made of.
+    __slots__ = ("_job", "message", "source")
 
     def __init__(
         self, message: str | None = None, cause: BaseException | None = None, *, job: Any = None, source: str = ""
     ) -> None:
-        super().__init__(*(() if message is None else (message,)))
+        if len(self.args) != (message is not None):  # else they are as they should be
+            self.args = () if message is None else (message,)
         self.message = message
         self.__cause__ = cause
         self._job = None if job is None else ref(job)
@@ -47,7 +50,8 @@ class CancellationException(BaseException):
         return None if self._job is None else self._job()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.args, {**self.__dict__, "_job": None}  # the job stays in its process
+        state = {"message": self.message, "source": self.source, "_job": None}  # the job stays in its process
+        return type(self), self.args, {**self.__dict__, **state}
 
     @property
     def reason(self) -> str:

@@ -457,6 +457,37 @@ def join_against_completion():
     assert at_once()
 
 
+def join_of_a_sibling_against_its_end():
+    root = Job()
+    sibling = Job(root)
+
+    def wait():
+        run_blocking(sibling.join, context=root)
+        assert sibling.is_completed
+
+    yield wait, sibling.complete
+    assert at_once()
+
+
+def a_join_ends_against_cancel_of_its_coroutine():
+    job = Job()
+    waiting = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined).launch(job.join)
+
+    yield job.complete, waiting.cancel
+    assert waiting.is_completed
+
+
+def a_scope_block_begins_against_cancel():
+    never, ended = Job(), []
+    scope = CoroutineScope(Dispatchers.Unconfined)
+
+    def begin():
+        scope.launch(coroutine_scope, never.join).invoke_on_completion(ended.append)
+
+    yield begin, scope.cancel
+    assert len(ended) == 1
+
+
 def two_joins_against_cancel():
     job = Job()
 

@@ -11,7 +11,7 @@ import pytest
 from vmscope.testing import ScheduleError, explore
 
 from . import more_programs
-from .faults import SUSPEND, Fault
+from .faults import JOB, SUSPEND, Fault
 from .more_faults import CHANNEL, FAULTS, LINE, SELECT, SLOTS
 from .test_races import MORE
 
@@ -37,7 +37,7 @@ def test_it_holds_in_every_order(name: str) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_seeded_fault_is_found(fault: Fault) -> None:
     beside = (LINE, CHANNEL) if fault.where == SELECT else ()
-    watch = [sys.modules[f"vmscope.{name}"] for name in (fault.where, SUSPEND, *beside)]
+    watch = [sys.modules[f"vmscope.{name}"] for name in (fault.where, SUSPEND, JOB, *beside)]
 
     with fault.planted(), pytest.raises(ScheduleError):
         explore(PROGRAMS[fault.found_by], watch=watch, random=300)

@@ -27,7 +27,7 @@ from ._deferred import Deferred, awaited_error
 from ._dispatcher import CoroutineDispatcher, Runnable
 from ._frame import FrameWait, Hop, HopBack, Release, ScopeCoroutine, Switch, in_frame, make_frame, outcome, run_block
 from ._here import here
-from ._job import ACTIVE, CANCELLED, COMPLETED, ON_COMPLETION, Job, NonCancellable
+from ._job import ACTIVE, CANCELLED, COMPLETED, COMPLETING, ON_COMPLETION, Job, NonCancellable
 from ._main import Main, Posted
 from ._pool import IO, Default
 from ._scope import CoroutineStart, home, launch_in
@@ -102,9 +102,8 @@ def async_(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
         IllegalStateError: Called outside a coroutine: there it is `scope.async_(...)`.
     """
     parent = home("async_() without a scope")
-    return cast(
-        "Deferred[Any]",
-        launch_in(DeferredCoroutine, parent, parent._env, block, args, context, start, name),
+    return launch_in(  # type: ignore[return-value]
+        DeferredCoroutine, parent, parent._env, block, args, context, start, name
     )
 
 
@@ -139,23 +138,29 @@ def with_context(context: CoroutineContext, block: Callable[[*Ts], Any], *args: 
     Kotlin: withContext.
     """
     checked_context(context, "with_context()")
-    check_block(block, args, "with_context()")
+    if not callable(block):
+        check_block(block, args, "with_context()")
     return Call("with_context", _with_context, (context, block, args))
 
 
 def _with_context(context: CoroutineContext, block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
+    """Return the generator that does it, rather than be one around it: see `in_frame`."""
     coroutine = needed("with_context")
     outer = coroutine._frame
-    parent = context.get(Job) or outer
-    parent.ensure_active()
-    env = outer._env.plus(context)
+    known = outer._env.last
+    if known is not None and known[0] is context:
+        parent, env = outer, known[1]
+    else:
+        parent, env = context.get(Job) or outer, outer._env.plus(context)
+    if not ACTIVE <= parent._state <= COMPLETING:
+        parent.ensure_active()
     frame = make_frame(ScopeCoroutine, parent, env)
     new, old = env.dispatcher, coroutine._dispatcher
     if new is not old and new != old:
-        return (yield from _elsewhere(coroutine, frame, block, args))
+        return _elsewhere(coroutine, frame, block, args)
     if env.elements is None and coroutine._elements is None:
-        return (yield from in_frame(frame, block, args))
-    return (yield from _with_elements(coroutine, env.elements, frame, block, args))
+        return in_frame(frame, block, args)
+    return _with_elements(coroutine, env.elements, frame, block, args)
 
 
 def _with_elements(
@@ -465,7 +470,7 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
 def _blocking(
     block: Any, args: tuple[Any, ...], context: CoroutineContext, wake: Callable[[], object]
 ) -> BlockingCoroutine:
-    coroutine = object.__new__(BlockingCoroutine)
+    coroutine = BlockingCoroutine()
     coroutine._wake = wake
     coroutine._init_coroutine(context.get(Job), Env(context.minus_key(Job)), ACTIVE, block, args)
     return coroutine

@@ -9,7 +9,7 @@ Counterpart: kotlin.coroutines.CoroutineContext.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 E = TypeVar("E", bound="ContextElement")
 
@@ -25,10 +25,10 @@ class CoroutineContext:
 
     def get(self, key: type[E]) -> E | None:
         """Return the element under `key`, None where there is none."""
-        return cast("E | None", self._entries().get(key))
+        return self._entries().get(key)  # type: ignore[return-value]
 
     def __getitem__(self, key: type[E]) -> E | None:
-        return cast("E | None", self._entries().get(key))
+        return self._entries().get(key)  # type: ignore[return-value]
 
     def __contains__(self, key: type[ContextElement]) -> bool:
         return key in self._entries()

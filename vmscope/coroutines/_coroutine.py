@@ -18,8 +18,8 @@ Counterpart: kotlinx.coroutines.AbstractCoroutine, DispatchedContinuation, Scope
 
 from __future__ import annotations
 
-import types
 from contextvars import Context, ContextVar, copy_context
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import warn
 
@@ -46,19 +46,21 @@ from ._job import (
     COMPLETED,
     COMPLETING,
     SEALED,
-    WAITING_PARENT,
     Job,
+    Join,
     NonCancellable,
+    WaitingParent,
     announce_end,
     attach,
     cancel_tree,
 )
 from ._origin import origins
 from ._pool import IO, Default
-from ._suspend import ATOMIC, LOADED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
+from ._suspend import ATOMIC, CANCELLABLE, LOADED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
 T = TypeVar("T")
 
@@ -101,10 +103,10 @@ class Env:
         elements: What is set on a thread for each step; None for nothing.
     """
 
-    __slots__ = ("_last", "context", "dispatcher", "elements")
+    __slots__ = ("context", "dispatcher", "elements", "last")
 
     def __init__(self, context: CoroutineContext, dispatcher: CoroutineDispatcher | None = None) -> None:
-        self._last: tuple[CoroutineContext, Env] | None = None  # the last dispatcher added, with the answer
+        self.last: tuple[CoroutineContext, Env] | None = None  # what was added last, without a Job; with the answer
         self.context = context
         self.dispatcher: CoroutineDispatcher = context.get(CoroutineDispatcher) or dispatcher or Default
         self.elements = thread_elements(context)
@@ -115,12 +117,12 @@ class Env:
 
     def plus(self, context: CoroutineContext) -> Env:
         """Return this one with the elements of `context`; a Job in it is left out."""
-        last = self._last
+        last = self.last
         if last is not None and last[0] is context:
             return last[1]
         env = Env(join_for(self.context, context, child=False).minus_key(Job), self.dispatcher)
-        if isinstance(context, CoroutineDispatcher):  # with_context(Dispatchers.IO, ...), again and again
-            self._last = (context, env)
+        if env.elements is None and Job not in context:  # with_context(Dispatchers.IO, ...), again and again
+            self.last = (context, env)
         return env
 
     def of(self, job: Job) -> CoroutineContext:
@@ -133,6 +135,8 @@ class Env:
 RUN: Any = object()
 #: In place of a wait: the generator has ended.
 OVER: Any = object()
+#: To `_step`: what the generator has yielded gave its value at once.
+GIVEN: Any = object()
 
 
 class Coroutine(Job):
@@ -142,8 +146,14 @@ class Coroutine(Job):
         "_args", "_block", "_cont", "_context", "_dispatcher", "_due", "_elements", "_env", "_error", "_frame",
         "_generator", "_mode", "_result", "_straight", "when",
     )  # fmt: skip
+    if TYPE_CHECKING:
+
+        def __new__(cls) -> Self: ...
+
+    else:
+        __init__ = object.__init__  # made as `kind()`, without a call; see `_init_coroutine`
     asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
-    _keeps_value = True  # somebody may ask what the body returned
+    _handles = True
 
     _env: Env  # of its launch
     _dispatcher: CoroutineDispatcher  # of the innermost frame, as `_elements`
@@ -287,21 +297,59 @@ class Coroutine(Job):
             self.run()
 
     def run(self) -> None:
-        """Run the step that is owed: it was dispatched, or waited in the in-place FIFO. Hot; longhand."""
+        """Run the step that is owed: it was dispatched, or waited in the in-place FIFO. Hot; longhand.
+
+        The plain step, which goes on with None and waits again, is here in one piece: 0.1 us of the 0.7 of a `yield_`
+        less than through `_step` (3.11).
+        """
         if not self._due:
             return
         self._due = False
-        if self._generator is None:
+        generator = self._generator
+        if generator is None:
             if self._state == ACTIVE:
                 self._start()
             else:
                 self._begin()
             return
-        mode = self._mode
         frame = self._frame
-        if mode < LOADED:
-            self._step(None, None if frame._state <= COMPLETING else frame.get_cancellation_exception())
+        mode = self._mode
+        if mode >= LOADED:
+            self._run_loaded(frame, mode)
             return
+        if frame._state > COMPLETING:
+            self._step(None, frame.get_cancellation_exception())
+            return
+        if self._elements is not None:
+            self._step(None, None)
+            return
+        self._straight = False
+        try:
+            if type(generator) is not GeneratorType:
+                wait = self._context.run(generator.send, None)
+            elif type(self) is StandaloneCoroutine:  # its value is nobody's: the end makes no StopIteration
+                wait = self._context.run(next, generator, OVER)
+                if wait is OVER:
+                    self._finish(None, None)
+                    return
+            else:
+                wait = self._context.run(next, generator)
+        except StopIteration as stop:
+            self._finish(stop.value, None)
+            return
+        except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
+            self._finish(None, _without_driver(failure))
+            return
+        try:
+            value = wait._start(self) if wait._begun else _refuse(wait)
+        except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
+            self._step(None, _raised_by(wait, raised))
+            return
+        if value is not SUSPENDED:
+            self._step(value, None, GIVEN)
+
+    def _run_loaded(self, frame: Any, mode: int) -> None:
+        """Run the step that is owed and goes on with a value, an error or a continuation that wants to hear of it."""
         value, error, cont = self._result, self._error, self._cont
         self._result = self._error = self._cont = None
         if frame._state > COMPLETING and mode != LOADED:  # LOADED alone is ATOMIC
@@ -378,9 +426,11 @@ class Coroutine(Job):
     # -- the step
 
     def _step(self, value: Any, error: BaseException | None, wait: Any = RUN) -> None:
-        """Run to the next suspension that waits, or to the end. Hot; longhand. `wait`: what the start came to."""
+        """Run to the next suspension that waits, or to the end. Hot; longhand.
+
+        `wait`: RUN; or what the generator has yielded already, which is to begin; or GIVEN: it has, and gave `value`.
+        """
         generator = self._generator
-        run = self._context.run
         held: Held | None = None  # a hop in place made this step the one that runs the in-place loop of its thread
         swallowed = 0
         if wait is RUN:
@@ -391,37 +441,38 @@ class Coroutine(Job):
                     if self._elements is not None:
                         wait = self._step_with_elements(value, error)
                     elif error is None:
-                        wait = run(generator.send, value)
+                        wait = self._context.run(generator.send, value)
                     else:
-                        wait = run(generator.throw, error)
+                        wait = self._context.run(generator.throw, error)
                 except StopIteration as stop:
                     self._finish(stop.value, None)
+                    break
+                except CancellationException as cancellation:  # its traceback is dropped in any case
+                    self._finish(None, cancellation)
                     break
                 except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
                     self._finish(None, _without_driver(failure))
                     break
-            try:
-                value = wait._start(self) if wait._begun else _refuse(wait)
-            except AttributeError as missing:
-                value, error, wait = None, _foreign(wait, missing), RUN
-                continue
-            except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
-                value, error, wait = None, _without_driver(raised), RUN
-                if isinstance(error, CancellationException):
-                    swallowed += 1
-                    if swallowed > _TOO_OFTEN:
-                        self._give_up(error)
-                        break
-                continue
-            if value is SUSPENDED:
-                if held is None:
-                    return
-                early = _leave_in_place(held)
-                held = None
-                if early is None:
-                    return
-                value, error, wait = early.value, early.error, RUN
-                continue
+            if wait is not GIVEN:
+                try:
+                    value = wait._start(self) if wait._begun else _refuse(wait)
+                except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
+                    value, error, wait = None, _raised_by(wait, raised), RUN
+                    if isinstance(error, CancellationException):
+                        swallowed += 1
+                        if swallowed > _TOO_OFTEN:
+                            self._give_up(error)
+                            break
+                    continue
+                if value is SUSPENDED:
+                    if held is None:
+                        return
+                    early = _leave_in_place(held)
+                    held = None
+                    if early is None:
+                        return
+                    value, error, wait = early.value, early.error, RUN
+                    continue
             error = None
             wait = RUN
             if type(value) is Held:
@@ -477,15 +528,18 @@ class Coroutine(Job):
             before, after = CANCELLING, CANCELLED
         else:
             before = after = -1  # a failure goes the general way
-        end: tuple[Job, int, list[Any]] | None = None  # whose end is to be told, and to whom
-        told: Any = None
+        end: Any = None  # whose end is to be told, its state, and to whom; or the wait for this one, taken already
         with self._lock:
             nodes = self._nodes
             if self._state == before and (not nodes or len(nodes) == 1):
                 if nodes:
                     (told,) = nodes
+                    plain = told._kind != CHILD
+                else:
+                    told = None
+                    plain = True
                 parent = self._parent
-                if (told is None or told._kind != CHILD) and (error is None or self._ends_plainly(error, parent)):
+                if plain and (error is None or self._ends_plainly(error, parent)):
                     if parent is not None:
                         if parent._nodes is not None:  # it is where a signal handler strikes inside `attach`
                             parent._nodes.pop(self, None)
@@ -495,17 +549,21 @@ class Coroutine(Job):
                     self._state = after
                     if told is None:
                         return
-                    if told._kind == WAITING_PARENT:  # in the same move: it goes on to the next child, or ends
+                    if type(told) is WaitingParent:  # in the same move: it goes on to the next child, or ends
                         end = (told.parent, *told.parent._end_locked())
-                    else:
+                    elif type(told) is not Join or told._frame._lock is not self._lock:
                         end = (self, COMPLETED, [told])
-        if end is not None:
-            if end[1] >= SEALED:
-                announce_end(*end)
-            return
-        if self._end_body(value, error) is None:
-            raise IllegalStateError(f"{self!r} ended twice")
-
+                    elif told._claim_locked():
+                        end = told
+                    else:
+                        return  # it was cancelled meanwhile
+        if end is None:
+            if self._end_body(value, error) is None:
+                raise IllegalStateError(f"{self!r} ended twice")
+        elif end is told:
+            told._coroutine._resume(None, None, CANCELLABLE, None)
+        elif end[1] >= SEALED:
+            announce_end(*end)
 
     def _ends_plainly(self, cancellation: BaseException, parent: Job | None) -> bool:
         """Whether the one it was cancelled with is all there is to tell, and the parent takes it for what it is."""
@@ -565,26 +623,25 @@ def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> obje
     """
     current.set(coroutine)
     value: Any = block(*args) if callable(block) else block
-    if type(value) not in _DRIVEN:
+    kind = type(value)
+    if kind is not GeneratorType and kind is not CoroutineType:
         generator: Any = None if value is None else iterate(value)  # in here: an `__await__` is code of the block's
         if generator is None:
             return value
         value = generator
-    coroutine._generator = value
-    if coroutine._keeps_value or type(value) not in _DRIVEN:
-        try:
-            return value.send(None)
-        except StopIteration as stop:
+    elif type(coroutine) is StandaloneCoroutine:
+        coroutine._generator = value
+        wait = next(value if kind is GeneratorType else value.__await__(), OVER)
+        if wait is OVER:
             coroutine._generator = None
-            return stop.value
-    wait = next(value if type(value) is types.GeneratorType else value.__await__(), OVER)
-    if wait is OVER:
+            return None
+        return wait
+    coroutine._generator = value
+    try:
+        return value.send(None)
+    except StopIteration as stop:
         coroutine._generator = None
-        return None
-    return wait
-
-
-_DRIVEN = (types.GeneratorType, types.CoroutineType)
+        return stop.value
 
 
 def _without_driver(failure: BaseException) -> BaseException:
@@ -611,6 +668,11 @@ def _refuse(wait: Any) -> object:
     raise TypeError(f"`yield {name}(...)`: write `yield from {name}(...)`, in an async def `await {name}(...)`")
 
 
+def _raised_by(wait: object, raised: BaseException) -> BaseException:
+    """Return what the body is to see where the beginning of `wait` raised."""
+    return _foreign(wait, raised) if isinstance(raised, AttributeError) else _without_driver(raised)
+
+
 def _foreign(wait: object, missing: AttributeError) -> BaseException:
     if isinstance(wait, Suspension):
         return missing  # an AttributeError of a wait of ours
@@ -619,7 +681,7 @@ def _foreign(wait: object, missing: AttributeError) -> BaseException:
             _refuse(wait)
         except TypeError as refusal:
             return refusal
-    if isinstance(wait, (types.GeneratorType, types.CoroutineType)):
+    if isinstance(wait, (GeneratorType, CoroutineType)):
         name = wait.__name__
         wait.close()
         return TypeError(f"`yield {name}(...)`: write `yield from {name}(...)`, in an async def `await {name}(...)`")
@@ -664,7 +726,6 @@ class StandaloneCoroutine(Coroutine):
     """Made by launch: its value is ignored, its failure goes to the parent or to the handler."""
 
     __slots__ = ()
-    _keeps_value = False
 
     def _handle_failure(self, failure: BaseException) -> bool:
         if isinstance(failure, (KeyboardInterrupt, SystemExit)):

@@ -120,7 +120,7 @@ class Deferred(Job, Generic[T_co]):
         error = self.get_completion_exception_or_none()
         if error is not None:
             raise error.with_traceback(self._value)
-        return cast("T_co", self._value)
+        return self._value  # type: ignore[no-any-return]
 
     def get_completion_exception_or_none(self) -> BaseException | None:
         """Return what it failed or was cancelled with, None after success.
@@ -160,9 +160,9 @@ class CompletableDeferred(CompletableJob, Deferred[T]):
 
     __slots__ = ()
 
-    def __new__(cls, value: T = _UNSET, parent: Job | None = None) -> CompletableDeferred[T]:
-        """Make one; Job's own `__new__` takes a parent alone."""
-        return object.__new__(cls)
+    if TYPE_CHECKING:
+
+        def __new__(cls, value: T = _UNSET, parent: Job | None = None) -> CompletableDeferred[T]: ...
 
     def __init__(self, value: T = _UNSET, parent: Job | None = None) -> None:
         super().__init__(parent)
@@ -215,16 +215,12 @@ class _Await(Continuation[T]):
                 raise self._cancellation_cause(frame)
         if job._state >= COMPLETED:
             return self._outcome(frame)
-        self._suspend(coroutine)
-        if not job._add_node(self):
-            if self._resolve_here() is None:
-                return self._outcome(coroutine._frame)
-        return SUSPENDED
+        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine._frame)
 
     def _outcome(self, frame: Job) -> T:
         job = self._job
         if job._state != CANCELLED:
-            return cast("T", job._value)
+            return job._value  # type: ignore[no-any-return]
         raise awaited_error(job, frame)
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:

@@ -43,7 +43,7 @@ from .._errors import (
 )
 from .._primitives import DEBUG, RLock, ThreadLocal, report_uncaught
 from ._context import ContextElement, CoroutineContext
-from ._suspend import SUSPENDED, Continuation, call
+from ._suspend import CANCELLED_PHASE, SUSPENDED, SUSPENDED_PHASE, Continuation, call
 
 if TYPE_CHECKING:
     from ._suspend import Suspending
@@ -79,21 +79,27 @@ class Job(ContextElement):
     """
 
     __slots__ = (
-        "__weakref__", "_cause", "_lock", "_nodes", "_others", "_parent", "_pending", "_slots", "_state", "_value",
-        "_waiter",
+        "__weakref__", "_cause", "_handles", "_lock", "_nodes", "_others", "_parent", "_pending", "_slots", "_state",
+        "_value", "_waiter",
     )  # fmt: skip
     _slots: dict[Any, Any]  # see _slots.py: not there before the first launch into one
     key: ClassVar[type]
     _kind = CHILD
     _scoped = False  # a block that rethrows what it ends with, and so never cancels its parent
     _supervises = False  # children fail alone
-    _handles = True  # somebody up there reports a child's failure
+    _handles: bool  # somebody up there reports a child's failure
     _ends_on_cancel = False  # no body to wait for
 
-    def __new__(cls, parent: Job | None = None) -> CompletableJob:
-        if cls is Job:
-            return object.__new__(CompletableJob)
-        return object.__new__(cls)  # type: ignore[return-value]  # a subclass makes its own kind
+    # Not `__new__`: a class that has one is made the slow way, and all below it: 0.05 us more for each launch (3.11).
+    if TYPE_CHECKING:
+
+        def __new__(cls, parent: Job | None = None) -> CompletableJob: ...
+
+    else:
+
+        def __init__(self, parent: Job | None = None) -> None:
+            self.__class__ = CompletableJob
+            CompletableJob.__init__(self, parent)
 
     def _init_job(self, parent: Job | None, state: int) -> None:
         """Set up the fields and attach. `parent` None: a tree of its own."""
@@ -102,7 +108,7 @@ class Job(ContextElement):
         self._waiter: Continuation[Any] | None = None
         self._cause: BaseException | None = None
         self._others: list[BaseException] | None = None
-        self._pending: tuple[Iterator[Node], _WaitingParent] | None = None
+        self._pending: tuple[Iterator[Node], WaitingParent] | None = None
         self._parent: Job | None = None
         self._value: Any = None
         if parent is None or parent is NonCancellable:
@@ -268,7 +274,7 @@ class Job(ContextElement):
 
         Cancellation: prompt. Threads: called in a coroutine.
         """
-        return _Join(self)
+        return Join(self)
 
     def cancel_and_join(self, message: str | CancellationException | None = None) -> Suspending[None]:
         """Cancel the job, then suspend until it has ended."""
@@ -387,7 +393,12 @@ class Job(ContextElement):
             self._value = value
             plain = error is None and state == ACTIVE and not self._nodes
             if plain:  # nobody is left and nobody waits: a fifth of an empty coroutine_scope less (3.11)
-                self._leave_locked()
+                parent = self._parent
+                if parent is not None:
+                    if parent._nodes is not None:
+                        parent._nodes.pop(self, None)
+                    self._parent = None  # in this order, as in `_leave_locked`
+                self._nodes = None
                 self._state = COMPLETED
             else:
                 if error is not None:
@@ -440,11 +451,10 @@ class Job(ContextElement):
                 waiting = [node for node in nodes if node._kind == CHILD]
                 if not waiting:
                     return None
-                self._pending = (iter(waiting), _WaitingParent(self))
+                self._pending = (iter(waiting), WaitingParent(self))
             for node in self._pending[0]:
-                assert isinstance(node, Job)
-                if node._parent is self:
-                    return node
+                if node._parent is self:  # type: ignore[attr-defined]  # a child, as all in here
+                    return node  # type: ignore[return-value]
             self._pending = None
 
     def _leave_locked(self) -> list[Node]:
@@ -548,7 +558,7 @@ def _call_late(function: Callable[[BaseException | None], object], job: Job, cau
             report_uncaught(error)
 
 
-class _WaitingParent:
+class WaitingParent:
     """In the list of a child: its parent, whose body is over, waits for it."""
 
     __slots__ = ("parent",)
@@ -580,7 +590,7 @@ class CompletableJob(Job):
     Kotlin: CompletableJob.
     """
 
-    __slots__ = ("_handles",)
+    __slots__ = ()
     _ends_on_cancel = True
 
     def __init__(self, parent: Job | None = None) -> None:
@@ -625,11 +635,10 @@ class _NonCancellable(Job):
 
     __slots__ = ()
     key = Job
-
-    def __new__(cls) -> _NonCancellable:
-        return object.__new__(cls)
+    _ends_on_cancel = True  # so that `cancel_tree` asks `_begin_cancel`
 
     def __init__(self) -> None:
+        self._handles = True
         self._init_job(None, ACTIVE)
 
     def cancel(self, message: object = None, cause: BaseException | None = None) -> None:
@@ -662,7 +671,7 @@ class _NonCancellable(Job):
         return self
 
 
-class _Join(Continuation[None]):
+class Join(Continuation[None]):
     """The wait of `join`: a node in the list of the job it waits for."""
 
     __slots__ = ("_job",)
@@ -683,8 +692,7 @@ class _Join(Continuation[None]):
         if job._state >= COMPLETED:
             coroutine._frame.ensure_active()
             return None
-        self._suspend(coroutine)
-        return SUSPENDED if job._add_node(self) else self._resolve_here()
+        return SUSPENDED if self._suspend_for(coroutine, job) else None
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         self._job = None
@@ -697,6 +705,22 @@ class _Join(Continuation[None]):
 
 
 # -- moves that run through a tree: each is a loop over an explicit stack
+
+
+def attach_plainly(child: Job, parent: Job) -> None:
+    """As `attach`, with the plain case first: `parent` is active, and its body does not wait. 0.2 us less (3.11)."""
+    child._lock = lock = parent._lock
+    with lock:
+        nodes = parent._nodes
+        if nodes is None:
+            nodes = {}  # before the look: on 3.11 making it may run the collector, and a finalizer end the parent
+            if parent._nodes is None:
+                parent._nodes = nodes
+        if parent._state == ACTIVE and parent._waiter is None and parent._nodes is nodes:
+            nodes[child] = None
+            child._parent = parent
+            return
+    attach(child, parent)
 
 
 def attach(child: Job, parent: Job) -> None:
@@ -762,16 +786,31 @@ def _checked_exception(exception: object, where: str) -> None:
 
 def cancel_tree(job: Job, cause: BaseException) -> bool:
     """Cancel `job` and all below it; a failure goes up as well. False: it was too late, nothing was cancelled."""
+    if isinstance(cause, CancellationException) and not job._ends_on_cancel:
+        waiter = None
+        claimed = False
+        with job._lock:
+            # The plain case in one move, with the wait of its body: nobody else is to be told, and a cancellation does
+            # not go up. 0.5 us less than with a turn of the lock for each (3.11).
+            plain = job._state == ACTIVE and not job._nodes and job._cause is None
+            if plain:
+                waiter = job._waiter
+                job._cause = cause
+                claimed = waiter is not None and waiter._ends_plainly and waiter._phase == SUSPENDED_PHASE
+                if claimed:
+                    job._waiter = None  # it is alone, so it has no mark in the list
+                    waiter._phase = CANCELLED_PHASE  # type: ignore[union-attr]
+                job._state = CANCELLING
+        if plain:
+            if waiter is not None:
+                if claimed:
+                    waiter._end_cancelled(cause)
+                else:
+                    waiter._cancelled_by(job)
+            return True
     outcome = job._begin_cancel(cause)
     if outcome == _TOO_LATE:
         return False
-    if outcome == _STARTED and isinstance(cause, CancellationException):
-        with job._lock:
-            alone, waiter = not job._nodes, job._waiter
-        if alone:  # the plain case: nobody else to tell, and a cancellation does not go up
-            if waiter is not None:
-                waiter._cancelled_by(job)
-            return True
     if outcome != _ALREADY:
         _cascade(job, cause, outcome == _ENDED)
     return True
@@ -867,7 +906,7 @@ def announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
     while stack:
         ending, waiting, errors = stack[-1]
         for node in waiting:
-            if isinstance(node, _WaitingParent):
+            if isinstance(node, WaitingParent):
                 parent = node.parent
                 with parent._lock:
                     state, nodes = parent._end_locked()

@@ -145,6 +145,8 @@ class MainDispatcher(LooperDispatcher):
 
     @property
     def _resumes_timers_in_place(self) -> bool:  # type: ignore[override]  # what stands behind Main decides
+        if _main.delegate is None and not _main.factories:
+            return True
         delegate = self._delegate()
         return True if delegate is None else delegate._resumes_timers_in_place
 
@@ -213,8 +215,14 @@ class MainDispatcher(LooperDispatcher):
         return True
 
     def _timers(self) -> MessageQueue:
-        delegate = self._delegate()
-        return self._looper().queue if delegate is None else delegate._timers()
+        if _main.delegate is not None or _main.factories:
+            delegate = self._delegate()
+            if delegate is not None:
+                return delegate._timers()
+        looper = main_room._main
+        if looper is None:
+            raise _missing()
+        return looper.queue
 
     def _needs_this_thread(self) -> bool:
         delegate = self._delegate()

@@ -18,6 +18,7 @@ from ._coroutine import (
     DeferredCoroutine,
     Env,
     StandaloneCoroutine,
+    current,
     needed,
     running_job,
 )
@@ -55,7 +56,6 @@ class CoroutineStart(Enum):
 _DEFAULT, _LAZY, _ATOMIC, _UNDISPATCHED = CoroutineStart
 #: For `launch_in` alone: not yet; who launches it will dispatch it.
 HELD: Any = object()
-_new = object.__new__
 
 
 class CoroutineScope:
@@ -95,6 +95,9 @@ class CoroutineScope:
                 return self.coroutine_context.get(Job)
             if name == "_env":
                 return Env(self.coroutine_context.minus_key(Job))
+        elif name == "_context" and self._job is not None:  # one of `scope_in`, and somebody asks for its context
+            self._context = self._job.coroutine_context
+            return self._context
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
@@ -206,9 +209,8 @@ class CoroutineScope:
         Its failure is raised by `await_`, and cancels the parent as well, unless that supervises. No handler is asked.
         Kotlin: async.
         """
-        return cast(
-            "Deferred[Any]",
-            launch_in(DeferredCoroutine, self._job, self._env, block, args, context, start, name),
+        return launch_in(  # type: ignore[return-value]
+            DeferredCoroutine, self._job, self._env, block, args, context, start, name
         )
 
     def launch_latest(
@@ -361,8 +363,16 @@ class CoroutineScope:
 
 def scope_of(context: CoroutineContext) -> CoroutineScope:
     """Return a scope of exactly `context`: where it has no Job, none is added."""
-    scope = _new(CoroutineScope)
+    scope = object.__new__(CoroutineScope)
     scope._hold(context)
+    return scope
+
+
+def scope_in(job: Coroutine | ScopeCoroutine) -> CoroutineScope:
+    """Return the scope of what runs as `job`, which has looked up already what a launch needs: 1.3 us less (3.11)."""
+    scope = object.__new__(CoroutineScope)
+    scope._job = job
+    scope._env = job._env
     return scope
 
 
@@ -377,7 +387,7 @@ def launch_in(
         env = _added(env, context, name)
     elif env.elements is not None:
         env = env.for_child()
-    coroutine = _new(kind)
+    coroutine = kind()
     if start is not _DEFAULT:
         _start_otherwise(coroutine, parent, env, block, args, start)
         return coroutine
@@ -475,9 +485,12 @@ class ScopeBlock(Call[T]):
     __slots__ = ("_coroutine", "_frame", "_outer")
 
     def __init__(self, name: str, kind: type[ScopeCoroutine], block: Any, args: tuple[Any, ...]) -> None:
-        if block is not None:
+        if not callable(block) and block is not None:
             check_block(block, args, f"{name}()")
-        super().__init__(name, _scoped, (kind, block, args))
+        self._begun = False
+        self._called = name
+        self._function: Any = in_frame if block is not None else _no_block
+        self._args = (kind, block, args)
 
     async def __aenter__(self) -> CoroutineScope:
         self._begin()  # before the refusal: it was not dropped, and must not warn of that as well
@@ -487,7 +500,7 @@ class ScopeBlock(Call[T]):
         self._coroutine = coroutine
         self._outer = coroutine._frame
         self._frame = coroutine._frame = self._new_frame(coroutine)
-        return scope_of(self._frame.coroutine_context)
+        return scope_in(self._frame)
 
     def _new_frame(self, coroutine: Coroutine) -> ScopeCoroutine:
         kind: type[ScopeCoroutine] = self._args[0]
@@ -509,10 +522,8 @@ class ScopeBlock(Call[T]):
         return None
 
 
-def _scoped(kind: type[ScopeCoroutine], block: Any, args: tuple[Any, ...]) -> Generator[Any, Any, Any]:
-    if block is None:
-        raise TypeError("coroutine_scope() and supervisor_scope() take a block, or stand in `async with`")
-    return (yield from in_frame(new_frame(kind, needed("coroutine_scope")), block, args))
+def _no_block(*_: Any) -> NoReturn:
+    raise TypeError("coroutine_scope() and supervisor_scope() take a block, or stand in `async with`")
 
 
 @overload
@@ -579,6 +590,11 @@ def home(what: str) -> Coroutine | ScopeCoroutine:
     Raises:
         IllegalStateError: Called outside a coroutine.
     """
+    coroutine = current.get()
+    if coroutine is not None:
+        frame: Any = coroutine._frame
+        if frame is coroutine or type(frame) is ScopeCoroutine:  # nearly always; without two calls, 0.1 us (3.11)
+            return frame
     found: Coroutine | ScopeCoroutine = needed(what)._frame._home
     return found
 
@@ -613,7 +629,7 @@ def current_scope() -> CoroutineScope:
 
     Kotlin: the receiver `this` of a block.
     """
-    return scope_of(current_context())
+    return scope_in(home("current_scope()"))
 
 
 def is_active() -> bool:

@@ -40,6 +40,9 @@ P = ParamSpec("P")
 #: A block that is made already: it takes no arguments, and runs once.
 ReadyBlock: TypeAlias = Generator[Any, Any, T] | AnyCoroutine[Any, Any, T]
 
+# Of the states of a job, which _job.py has: that imports this file.
+_ACTIVE, _COMPLETING, _COMPLETED = 1, 2, 6
+
 UNDECIDED, SUSPENDED_PHASE, RESUMED, CANCELLED_PHASE, IGNORED = range(5)
 
 # How a resumption is delivered.
@@ -107,7 +110,7 @@ class Suspension(Suspending[T_co]):
         if self._begun:
             self._begin()
         self._begun = True
-        return cast("T_co", (yield self))
+        return (yield self)  # type: ignore[no-any-return]  # a cast() would cost 0.04 us of each wait (3.11)
 
     if not TYPE_CHECKING:  # pragma: no branch - false for a type checker alone
         __await__ = __iter__  # its type is that of the base
@@ -167,9 +170,9 @@ def iterate(value: object) -> Generator[Any, Any, Any] | None:
     """Return what `yield from` runs for the result of a block; None where the result is a plain value."""
     kind = type(value)
     if kind is types.GeneratorType:
-        return cast("Generator[Any, Any, Any]", value)
+        return value  # type: ignore[return-value]
     if kind is types.CoroutineType or isinstance(value, Suspending):
-        return cast("Suspending[Any]", value).__await__()
+        return value.__await__()  # type: ignore[attr-defined, no-any-return]
     if kind is types.AsyncGeneratorType:
         raise TypeError(f"{value!r} is an async generator: it yields values to `async for` and is no block")
     if hasattr(value, "send") and hasattr(value, "throw") and hasattr(value, "close"):
@@ -211,6 +214,14 @@ class Continuation(Suspension[T_co]):
     _coroutine: Any  # the Coroutine that waits
     _frame: Any  # the Job whose cancellation ends the wait
     _mark: Any  # where the wait stands in the list of the job, once others came after it
+    _ends_plainly = True  # a cancellation of its job may take it in the same move: see `cancel_tree`
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._ends_plainly = (
+            cls._cancelled_by is Continuation._cancelled_by
+            and cls._cancellation_cause is Continuation._cancellation_cause
+        )
 
     def _suspend(self, coroutine: Any) -> None:
         """Register as what `coroutine` waits for.
@@ -223,11 +234,33 @@ class Continuation(Suspension[T_co]):
         self._frame = frame
         self._mark = None
         with frame._lock:
-            if frame.is_active:
+            if _ACTIVE <= frame._state <= _COMPLETING:
                 frame._waiter = self
                 self._phase = SUSPENDED_PHASE
                 return
         raise self._cancellation_cause(frame).with_traceback(None)
+
+    def _suspend_for(self, coroutine: Any, job: Any) -> bool:
+        """As `_suspend`, and stand in the list of `job`. False: that had ended, and nobody waits.
+
+        Jobs of one tree have one lock: both is one turn of it, where two of them cost 0.15 us more (3.11).
+        """
+        frame = coroutine._frame
+        if job._lock is frame._lock:
+            self._coroutine = coroutine
+            self._frame = frame
+            self._mark = None
+            with frame._lock:
+                state = job._state
+                if state < _COMPLETED and _ACTIVE <= frame._state <= _COMPLETING:
+                    job._add_locked(self)
+                    if job._state == state and frame._state <= _COMPLETING:  # no finalizer came in as it was added
+                        frame._waiter = self
+                        self._phase = SUSPENDED_PHASE
+                        return True
+                    job._remove_node(self)
+        self._suspend(coroutine)
+        return bool(job._add_node(self)) or not self._claim()
 
     def _claim(self, phase: int = RESUMED) -> bool:
         """Take the one arrow out of Suspended. False: somebody else did."""
@@ -242,11 +275,27 @@ class Continuation(Suspension[T_co]):
             self._phase = phase
         return True
 
+    def _claim_locked(self) -> bool:
+        """As `_claim`, with the lock held already: in one move with what it waits for."""
+        if self._phase != SUSPENDED_PHASE:
+            return False
+        frame = self._frame
+        frame._waiter = None
+        if self._mark is not None:
+            frame._nodes.pop(self._mark, None)
+            self._mark = None
+        self._phase = RESUMED
+        return True
+
     def _resume(self, value: object, in_place: bool = False) -> None:
         """Go on with `value`. `in_place`: here and now, the right thread is known."""
         if self._claim():
             coroutine = self._coroutine
-            if in_place:
+            if in_place and value is None:
+                coroutine._mode = CANCELLABLE
+                coroutine._due = True
+                coroutine.run()
+            elif in_place:
                 coroutine._step(value, None)
             else:
                 coroutine._resume(value, None, CANCELLABLE, None)
@@ -259,8 +308,12 @@ class Continuation(Suspension[T_co]):
         """The job was cancelled."""
         cause = self._cancellation_cause(job)
         if self._claim(CANCELLED_PHASE):
-            self._take_back(cause)
-            self._coroutine._resume(None, cause, CANCELLABLE, None)
+            self._end_cancelled(cause)
+
+    def _end_cancelled(self, cause: BaseException) -> None:
+        """It was claimed by a cancellation: undo what was begun, and let the coroutine see why."""
+        self._take_back(cause)
+        self._coroutine._resume(None, cause, CANCELLABLE, None)
 
     def _cancellation_cause(self, job: Any) -> BaseException:
         cause: BaseException = job.get_cancellation_exception()

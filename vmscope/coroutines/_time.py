@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-_new = object.__new__
 
 
 def checked_seconds(seconds: object, where: str) -> float:
@@ -104,7 +103,7 @@ def delay(seconds: float) -> Suspending[None]:
     """
     if type(seconds) is not float or seconds != seconds:
         checked_seconds(seconds, "delay()")
-    wait = _new(_Delay)
+    wait = _Delay()
     wait._begun = False
     wait._seconds = seconds
     return wait
@@ -144,7 +143,7 @@ def yield_() -> Suspending[None]:
     Cancellation: prompt. Threads: called in a coroutine.
     Kotlin: yield.
     """
-    turn = _new(_Yield)  # without the call of an __init__: 0.08 us of 0.5 (3.11)
+    turn = _Yield()  # has no __init__: that would cost 0.08 us of 0.6, object.__new__ in its place 0.05 (3.11)
     turn._begun = False
     return turn
 
@@ -219,7 +218,7 @@ class TimeoutCoroutine(ScopeCoroutine):
 
 def timeout_frame(coroutine: Coroutine, seconds: float) -> TimeoutCoroutine:
     """Make the frame of a timeout, and start its time."""
-    frame = object.__new__(TimeoutCoroutine)
+    frame = TimeoutCoroutine()
     frame._begin_timeout(coroutine, seconds)
     return frame
 

@@ -211,6 +211,12 @@ class Posted(Message):
     """
 
     __slots__ = ()
+    if TYPE_CHECKING:
+
+        def __new__(cls) -> Posted: ...
+
+    else:
+        __init__ = object.__init__  # `posted` sets the fields
 
     def _clear(self) -> None:
         self.callback = self.target = self.obj = None
@@ -219,7 +225,7 @@ class Posted(Message):
 
 def posted(fn: Callable[[], object], target: Handler, asynchronous: bool, token: object = None) -> Posted:
     """Return the message of a post, in use already."""
-    message = _new(Posted)  # without the call of __init__: 0.11 us of 0.23 (3.11)
+    message = Posted()  # without a call of a Python __init__: 0.16 us of 0.23 (3.11)
     message.what = message.arg1 = message.arg2 = 0
     message.obj = token
     message.target = target
@@ -232,7 +238,6 @@ def posted(fn: Callable[[], object], target: Handler, asynchronous: bool, token:
     return message
 
 
-_new = object.__new__
 pool = deque(maxlen=50)
 
 

@@ -185,7 +185,8 @@ class MessageQueue:
 
         Threads: any, at any point; takes no lock and never blocks.
         """
-        item.when = when = self.clock() + 0.0  # a float of its own (I4)
+        clock = self.clock  # not self.clock(): on 3.11 a call of what a slot holds is 0.02 us slower so
+        item.when = when = clock() + 0.0  # a float of its own (I4)
         if self._refuses and not self._admits(item):
             return False
         self._inbox.append(item)  # P1 put, then look

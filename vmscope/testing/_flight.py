@@ -27,7 +27,7 @@ from ..coroutines._coroutine import Coroutine
 from ..coroutines._deferred import _Await
 from ..coroutines._frame import ScopeCoroutine
 from ..coroutines._here import here
-from ..coroutines._job import ACTIVE, COMPLETED, NEW, CompletableJob, Job, NonCancellable, _Join
+from ..coroutines._job import ACTIVE, COMPLETED, NEW, CompletableJob, Job, Join, NonCancellable
 from ..coroutines._main import LooperDispatcher
 from ..coroutines._suspend import SUSPENDED_PHASE
 from ..coroutines._time import _Delay
@@ -162,7 +162,7 @@ class _Look:
         elif isinstance(waiter, _Delay):
             if waiter._seconds != inf and not self.is_own(waiter._queue) and not _is_queue_here(waiter._queue):
                 self.working.append(coroutine)
-        elif isinstance(waiter, (_Join, _Await)):
+        elif isinstance(waiter, (Join, _Await)):
             job = waiter._job
             if job is None:
                 self.working.append(coroutine)  # its wait is over: it goes on in a moment
