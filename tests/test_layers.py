@@ -13,10 +13,10 @@ import pytest
 
 ORDER = """
     _errors _clock _primitives
-    looper._fd looper._message looper._queue looper._looper looper._executor looper._handler looper._handler_thread
-    looper._test_looper
-    coroutines._context coroutines._exceptions coroutines._suspend coroutines._job coroutines._deferred
-    coroutines._origin coroutines._here coroutines._timer
+    looper._fd looper._item looper._message looper._queue looper._looper looper._executor looper._handler
+    looper._handler_thread looper._test_looper
+    coroutines._context coroutines._exceptions coroutines._suspend coroutines._handlers coroutines._job
+    coroutines._deferred coroutines._origin coroutines._here coroutines._timer
     coroutines._dispatcher coroutines._pool coroutines._executor coroutines._main
     coroutines._dispatchers coroutines._coroutine coroutines._frame coroutines._slots coroutines._scope
     coroutines._time coroutines._builders coroutines._cancel_scope

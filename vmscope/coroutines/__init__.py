@@ -38,7 +38,8 @@ from ._dispatchers import (
     worker_thread,
 )
 from ._exceptions import CoroutineExceptionHandler, add_global_exception_handler
-from ._job import CompletableJob, DisposableHandle, Job, NonCancellable, SupervisorJob
+from ._handlers import DisposableHandle
+from ._job import CompletableJob, Job, NonCancellable, SupervisorJob
 from ._main import register_main_factory
 from ._scope import (
     CoroutineScope,

@@ -529,15 +529,14 @@ class Coroutine(Job):
         else:
             before = after = -1  # a failure goes the general way
         end: Any = None  # whose end is to be told, its state, and to whom; or the wait for this one, taken already
+        told: Any = None
+        plain = True
         with self._lock:
             nodes = self._nodes
             if self._state == before and (not nodes or len(nodes) == 1):
                 if nodes:
                     (told,) = nodes
                     plain = told._kind != CHILD
-                else:
-                    told = None
-                    plain = True
                 parent = self._parent
                 if plain and (error is None or self._ends_plainly(error, parent)):
                     if parent is not None:
@@ -561,7 +560,7 @@ class Coroutine(Job):
             if self._end_body(value, error) is None:
                 raise IllegalStateError(f"{self!r} ended twice")
         elif end is told:
-            told._coroutine._resume(None, None, CANCELLABLE, None)
+            end._coroutine._resume(None, None, CANCELLABLE, None)
         elif end[1] >= SEALED:
             announce_end(*end)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import IllegalStateError, RejectedExecutionError
 from .._primitives import Empty, SimpleQueue, current_thread, wait_in_turns
+from ._item import in_order
 from ._looper import Looper
 from ._message import Message, posted, removing
-from ._queue import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,9 +26,8 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from .._clock import Clock, uptime
@@ -49,25 +48,11 @@ from .._primitives import (
     snapshot,
 )
 from ._fd import FdPoller
+from ._item import Barrier, Item, in_order
 from ._message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class Item(Protocol):
-    """What may stand in a queue.
-
-    `when` belongs to the queue while the item is in it. `run()` is called on the consumer's thread. `rejected()` is
-    called instead when the queue dies with the item in it, and once more after a `run()` that raised, where it has to
-    do nothing if the item had its turn. An `asynchronous` item overtakes barriers. An item does not define `==`.
-    """
-
-    when: float
-    asynchronous: bool
-
-    def run(self) -> None: ...
-    def rejected(self) -> None: ...
 
 
 # The second part of a heap entry's key. An item in the inbox counts as (when, _PAST): a timed item of the same time was
@@ -81,28 +66,6 @@ _SMALL = 64
 
 # With descriptors to watch, a busy queue looks at them once in so many items.
 _FD_EVERY = 16
-
-class _Barrier:
-    """Holds back what comes after it, except asynchronous items. It stands in the queue like an item."""
-
-    __slots__ = ("key", "queue", "removed", "token", "when")
-    asynchronous = False
-    when: float
-    key: tuple[float, int]  # its place, once it is at the head: (when, seq)
-
-    def __init__(self, queue: MessageQueue, token: int) -> None:
-        self.queue = queue
-        self.token = token
-        self.removed = False
-
-    def run(self) -> None:
-        self.queue._stall(self)  # noqa: SLF001
-
-    def rejected(self) -> None:
-        self.removed = True
-
-    def __repr__(self) -> str:
-        return f"<barrier {self.token}>"
 
 
 class MessageQueue:
@@ -153,8 +116,8 @@ class MessageQueue:
         self._asleep = _AWAKE
         self._sleep_until = inf
         self._host: Callable[[], object] | None = None
-        self._barrier: _Barrier | None = None
-        self._barriers: dict[int, _Barrier] = {}
+        self._barrier: Barrier | None = None
+        self._barriers: dict[int, Barrier] = {}
         self._tokens = count(1)
         self._idle_handlers: tuple[Callable[[], object], ...] = ()
         self._rested = False  # the idle handlers have had their turn since the last item
@@ -504,7 +467,7 @@ class MessageQueue:
                             return None
                         self._taking = item
                         heappop(heap)
-                        plain = self._barrier is None and item.__class__ is not _Barrier
+                        plain = self._barrier is None and item.__class__ is not Barrier
                         if plain or not self._held_locked(item, when, seq):
                             item.when = when + 0.0  # taken: whatever entry of it is left is dead (I4)
                             return item
@@ -739,7 +702,7 @@ class MessageQueue:
         Threads: any.
         """
         with self._lock:
-            barrier = _Barrier(self, next(self._tokens))
+            barrier = Barrier(self, next(self._tokens))
             self._barriers[barrier.token] = barrier
         if when is None:
             self.put(barrier)
@@ -768,13 +731,13 @@ class MessageQueue:
         if blocking:
             self.wake()
 
-    def _stall(self, barrier: _Barrier) -> None:
+    def _stall(self, barrier: Barrier) -> None:
         """Have `barrier`, which was taken out of the inbox, hold back what follows."""
         with self._lock:
             self._seq += 1
             self._begin_stall_locked(barrier, barrier.when, _HELD + self._seq)
 
-    def _begin_stall_locked(self, barrier: _Barrier, when: float, seq: int) -> None:
+    def _begin_stall_locked(self, barrier: Barrier, when: float, seq: int) -> None:
         if not barrier.removed:
             barrier.key = (when, seq)
             self._barrier = barrier
@@ -786,7 +749,7 @@ class MessageQueue:
             if not item.asynchronous and (when, seq) > self._barrier.key:
                 self._aside.append((when, seq, item))
                 return True
-        elif isinstance(item, _Barrier):
+        elif isinstance(item, Barrier):
             self._begin_stall_locked(item, when, seq)
             return True
         return False
@@ -934,10 +897,6 @@ def _report(item: object, error: BaseException) -> bool:
         return False
     report_uncaught(error)
     return True
-
-
-#: The key by which entries (when, seq, item) are sorted: two items themselves are never compared.
-in_order = itemgetter(0, 1)
 
 
 # Every queue there is: a fork ends them in the child. A dict, for its copy() is one step on every build.

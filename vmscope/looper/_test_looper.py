@@ -15,8 +15,8 @@ from ._handler import Handler
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._item import Item
     from ._looper import Looper
-    from ._queue import Item
 
 _held: WeakSet[Looper] = WeakSet()
 
