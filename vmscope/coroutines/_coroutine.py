@@ -549,7 +549,10 @@ class Coroutine(Job):
                     if told is None:
                         return
                     if type(told) is WaitingParent:  # in the same move: it goes on to the next child, or ends
-                        end = (told.parent, *told.parent._end_locked())
+                        state, others = told.parent._end_locked()
+                        if state < SEALED:
+                            return
+                        end = (told.parent, state, others)
                     elif type(told) is not Join or told._frame._lock is not self._lock:
                         end = (self, COMPLETED, [told])
                     elif told._claim_locked():
@@ -561,7 +564,7 @@ class Coroutine(Job):
                 raise IllegalStateError(f"{self!r} ended twice")
         elif end is told:
             end._coroutine._resume(None, None, CANCELLABLE, None)
-        elif end[1] >= SEALED:
+        else:
             announce_end(*end)
 
     def _ends_plainly(self, cancellation: BaseException, parent: Job | None) -> bool:

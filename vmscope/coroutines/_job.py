@@ -54,6 +54,9 @@ _WORDS = ("New", "Active", "Completing", "Cancelling", "Cancelling", "Cancelling
 # What a node in the list of a job is.
 CHILD, ON_CANCELLING, ON_COMPLETION, WAITING_PARENT, WAITER = range(5)
 
+#: Nobody is to be told. Not to be changed.
+_NOBODY: list[Any] = []
+
 # What an attempt to cancel led to.
 _TOO_LATE, _ALREADY, _STARTED, _ENDED = range(4)
 
@@ -431,13 +434,12 @@ class Job(ContextElement):
         """Wait for the next child, or seal the end. Says which: the new state, and who is to be told."""
         child = self._next_child_locked()
         if child is not None:
-            assert self._pending is not None
-            child._put_locked(self._pending[1])
-            return self._state, []
+            child._put_locked(self._pending[1])  # type: ignore[index]  # it is there when a child is
+            return self._state, _NOBODY
         self._pending = None
         if self._cause is not None:
             self._state = SEALED
-            return SEALED, []
+            return SEALED, _NOBODY
         nodes = self._leave_locked()
         self._state = COMPLETED
         return COMPLETED, nodes
