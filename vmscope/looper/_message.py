@@ -207,7 +207,7 @@ class Posted(Message):
     """The message of a posted callable: made for one post, dropped after it.
 
     To make one is as cheap as to clean one for the pool, which a flood of posts empties anyway: a post from another
-    thread with its run takes 0.29 us less so, of 0.91 (3.11).
+    thread with its run takes 0.07 us less so, of 0.62 (3.11).
     """
 
     __slots__ = ()
