@@ -453,7 +453,7 @@ def test_a_delay_whose_caller_is_cancelled_as_it_is_put_leaves_no_timer(main: VM
             raise
 
     job = scope.launch(body)
-    with struck(MessageQueue.put_at, lambda: job.cancel("struck")) as met:
+    with struck(MessageQueue.put_after, lambda: job.cancel("struck")) as met:
         main.run_current()
     assert met
     assert main.looper.queue.peek_when() is None
@@ -465,7 +465,7 @@ def test_a_delay_whose_caller_is_cancelled_as_it_is_put_leaves_no_timer(main: VM
         main.looper.queue.quit()
 
     job = scope.launch(body)
-    with struck(MessageQueue.put_at, quit_and_cancel) as met:
+    with struck(MessageQueue.put_after, quit_and_cancel) as met:
         main.run_current()
     run_blocking(job.join)
 

@@ -11,7 +11,7 @@ import pytest
 
 from vmscope import IllegalStateError, uptime
 from vmscope._errors import RejectedExecutionError
-from vmscope.looper import Handler, HandlerThread, Looper, Message, TestLooperManager, _handler, _message
+from vmscope.looper import Handler, HandlerThread, Looper, Message, TestLooperManager, _message
 
 from .notes import VirtualClock
 
@@ -234,8 +234,7 @@ def test_a_message_without_a_target_cannot_be_sent_to_it():
         Message(1).send_to_target()
 
 
-@pytest.mark.parametrize("obtains", ["a post", "obtain"])
-def test_where_another_thread_takes_the_last_one_of_the_pool_a_new_one_is_made(looper, monkeypatch, obtains):
+def test_where_another_thread_takes_the_last_one_of_the_pool_a_new_one_is_made(looper, monkeypatch):
     class Emptied:
         """Has one when it is looked at, and none when it is taken."""
 
@@ -248,15 +247,10 @@ def test_where_another_thread_takes_the_last_one_of_the_pool_a_new_one_is_made(l
         def append(self, message):
             pass
 
-    for module in (_message, _handler):
-        monkeypatch.setattr(module, "pool", Emptied())
+    monkeypatch.setattr(_message, "pool", Emptied())
     log = []
-    handler = Handler(looper)
 
-    if obtains == "a post":
-        assert handler.post(lambda: log.append("ran"))
-    else:
-        assert handler.send_message(Message.obtain(callback=lambda: log.append("ran")))
+    assert Handler(looper).send_message(Message.obtain(callback=lambda: log.append("ran")))
     looper.pump()
 
     assert log == ["ran"]
