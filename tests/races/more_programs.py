@@ -360,6 +360,30 @@ def emit_against_cancel_of_the_emitter():
     scope.cancel()
 
 
+def emit_for_room_against_a_batch_that_is_gone_through():
+    flow = MutableSharedFlow[int](extra_buffer=2)
+    gates = {1: CompletableDeferred[None](), 3: CompletableDeferred[None]()}
+    seen: list[int] = []
+
+    def collect(value):
+        seen.append(value)
+        if value in gates:
+            yield from gates[value].await_()
+
+    job = _unconfined().launch(flow.collect, collect)
+    for value in (1, 2, 3):  # the collector has the first one, and there is no more room
+        assert flow.try_emit(value)
+
+    def emit():
+        run_blocking(flow.emit, 4)
+        run_blocking(flow.emit, 5)  # there is room once the collector has the third, whatever it does with that
+        gates[3].complete()
+
+    yield emit, gates[1].complete
+    assert seen == [1, 2, 3, 4, 5]
+    job.cancel()
+
+
 def emit_against_cancel_of_the_collector():
     flow: Any = MutableSharedFlow()
     seen: list[int] = []

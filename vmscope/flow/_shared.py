@@ -7,13 +7,18 @@ Each collector has a slot with the index of the value it takes next. What all ha
 the buffer; then the emitters that wait move up. Without a buffer and a replay nothing is kept: collectors take the
 value from the first emitter, which goes on once the last of them has.
 
+A collector takes what there is under one turn of the lock, and goes through it without: with each value it moves its
+index on, which is all that those see who look for the slowest. So there is room from the very value on, not from the
+end of the batch.
+
 Invariants
-    I1  _head = min(the slowest slot, _replay_from); `_values` holds the values from _head to _end, no more than the
-        capacity while emitters wait.
+    I1  _head = min(the slowest slot, _replay_from) as it was last measured; `_values` holds the values from _head to
+        _end, no more than the capacity while emitters wait. Who finds it full measures anew.
     I2  each collector gets the values emitted since it registered in one order, without gaps unless the policy drops.
     I3  an emitter that is cancelled takes its value out, unless it had been moved up; nobody misses a later one by it.
 Locks
-    `_lock` guards everything. Nobody's code runs under it; whom a move lets go on is resumed after it.
+    `_lock` guards everything but the index of a slot while its collector goes through a batch. Nobody's code runs under
+    it; whom a move lets go on is resumed after it.
 Counterpart: kotlinx.coroutines.flow.SharedFlowImpl, whose queue of emitters has holes, and loses by them.
 """
 
@@ -21,10 +26,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from itertools import islice
 from typing import Any, TypeVar
 
 from .._errors import IllegalStateError
-from .._primitives import RLock
+from .._primitives import FREE_THREADED, RLock
 from ..coroutines._coroutine import needed
 from ..coroutines._job import ACTIVE, COMPLETING
 from ..coroutines._suspend import CANCELLABLE, CANCELLED_PHASE, SUSPENDED, SUSPENDED_PHASE, Continuation, Suspending
@@ -38,14 +44,21 @@ _SUSPEND, _DROP_OLDEST, _DROP_LATEST = BufferOverflow
 
 
 class _Slot(Continuation[None]):
-    """A collector: what it takes next, and its wait for that."""
+    """A collector: what it takes next, and its wait for that.
 
-    __slots__ = ("_flow", "index", "waiting")
+    Attributes:
+        index: Of the value it takes next.
+        counted: The same as it was when the slowest was last looked for.
+        batch: What it has got under the lock and goes through, the next one last.
+    """
+
+    __slots__ = ("_flow", "batch", "counted", "index", "waiting")
 
     def __init__(self, flow: _Buffer[Any]) -> None:
         self._begun = True
         self._flow = flow
-        self.index = 0
+        self.index = self.counted = 0
+        self.batch: list[Any] = []
         self.waiting = False
 
     def _name(self) -> str:
@@ -57,6 +70,7 @@ class _Slot(Continuation[None]):
         with flow._lock:
             if not flow._has_locked(self):
                 self.waiting = True
+                flow._asleep += 1
                 return SUSPENDED
         return self._resolve_here()
 
@@ -94,8 +108,10 @@ class _Emitter(Continuation[None]):
         with flow._lock:
             done = flow._put_locked(self._value)
             if not done and self._phase == SUSPENDED_PHASE:  # else cancelled by another thread, before it was in there
-                flow._queue.append(self)
-            resumed = flow._ready_locked() if done or not flow._capacity else []
+                flow._queue.append(self)  # E1 stand there
+                resumed = flow._let_in_locked() if flow._capacity else flow._ready_locked()  # E2 then look again
+            else:
+                resumed = flow._ready_locked() if done or not flow._capacity else []
         if done:
             self._claim()
         for one in resumed:  # in place, perhaps: then they may take the value here, or cancel this very coroutine
@@ -135,8 +151,8 @@ class _Buffer(SharedFlow[T]):
     """The workings of a flow that is emitted to."""
 
     __slots__ = (
-        "__weakref__", "_at_slowest", "_capacity", "_count", "_ended", "_failure", "_head", "_lock", "_overflow",
-        "_queue", "_replay", "_replay_from", "_slots", "_slowest", "_values",
+        "__weakref__", "_asleep", "_at_slowest", "_batches", "_capacity", "_count", "_ended", "_failure", "_head",
+        "_lock", "_overflow", "_queue", "_replay", "_replay_from", "_slots", "_slowest", "_values",
     )  # fmt: skip
 
     def _prepare(self, replay: int, capacity: int, overflow: BufferOverflow) -> None:
@@ -144,13 +160,15 @@ class _Buffer(SharedFlow[T]):
         self._replay = replay
         self._capacity = capacity  # of `_values`, as long as emitters wait
         self._overflow = overflow
+        self._batches = capacity > 0 and overflow is _SUSPEND  # else a value may be dropped, or taken back
         self._values: deque[Any] = deque()
         self._queue: deque[_Emitter] = deque()
         self._head = 0  # the index of the first of `_values`
         self._replay_from = 0
         self._slots = Slots()
-        self._slowest = 0  # the index of the slowest collector, where there is one
-        self._at_slowest = 0  # how many are there
+        self._asleep = 0  # how many of them wait for a value
+        self._slowest = 0  # the index of the slowest collector, where there is one, when that was last measured
+        self._at_slowest = 0  # how many were there
         self._count: SubscriptionCount | None = None
         self._ended = False
         self._failure: BaseException | None = None
@@ -190,11 +208,15 @@ class _Buffer(SharedFlow[T]):
                     self._head += 1
                     self._replay_from = max(self._replay_from, self._head)
             return True
-        if len(values) >= self._capacity and self._slowest_locked() <= self._replay_from:
-            if self._overflow is _SUSPEND:
-                return False
-            if self._overflow is _DROP_LATEST:
-                return True
+        if len(values) >= self._capacity:
+            if self._batches:  # those who go through one have moved on since
+                self._measure_locked()
+                self._trim_locked(self._slowest)
+            if len(values) >= self._capacity and self._slowest <= self._replay_from:
+                if self._overflow is _SUSPEND:
+                    return False
+                if self._overflow is _DROP_LATEST:
+                    return True
         values.append(value)
         if len(values) > self._capacity:
             values.popleft()
@@ -206,7 +228,8 @@ class _Buffer(SharedFlow[T]):
                 self._measure_locked()
         if self._head + len(values) - self._replay_from > self._replay:
             self._replay_from += 1
-            self._trim_locked(self._slowest_locked())
+            if self._slowest > self._head:
+                self._trim_locked(self._slowest)
         return True
 
     def _forget(self, emitter: _Emitter) -> None:
@@ -232,22 +255,29 @@ class _Buffer(SharedFlow[T]):
         frame = needed("collect")._frame
         slot = _Slot(self)
         count = self._enter(slot)
+        batch, queue = slot.batch, self._queue
         try:
             if count is not None:
                 count._add(1)
             if subscribed is not None:
                 yield from subscribed()
             while True:
-                while True:
-                    value = self._take(slot)
-                    if value is not NOTHING:
-                        break
-                    slot._begun = False
-                    yield from slot
-                if value is _END:
-                    if self._failure is not None:
-                        raise self._failure
-                    return
+                if batch:
+                    value = batch.pop()
+                    # Whichever comes second sees the other: an emitter stands in the queue first (E1) and measures
+                    # second (E2). Without the GIL both take the deque's own lock in between.
+                    slot.index += 1  # T1 move on
+                    if FREE_THREADED:
+                        queue.rotate(0)
+                    if queue:  # T2 then look
+                        self._tell_of(slot)
+                else:
+                    while (value := self._take(slot)) is NOTHING:
+                        yield slot  # not `yield from`: no generator for each wait
+                    if value is _END:
+                        if self._failure is not None:
+                            raise self._failure
+                        return
                 if not ACTIVE <= frame._state <= COMPLETING:
                     frame.ensure_active()
                 wait = emit(value)
@@ -260,7 +290,7 @@ class _Buffer(SharedFlow[T]):
         with self._lock:
             slots = self._slots
             slots.add(slot)
-            slot.index = index = self._replay_from
+            slot.index = slot.counted = index = self._replay_from
             if slots.count == 1 or index < self._slowest:
                 self._slowest = index
                 self._at_slowest = 1
@@ -271,7 +301,9 @@ class _Buffer(SharedFlow[T]):
     def _leave(self, slot: _Slot) -> None:
         with self._lock:
             self._slots.remove(slot)
-            resumed = self._moved_locked(slot.index)
+            if slot.waiting:  # cancelled, and not resumed
+                self._asleep -= 1
+            resumed = self._moved_locked(slot.counted)
             count = self._count
         for one in resumed:
             one._resume(None)
@@ -281,21 +313,34 @@ class _Buffer(SharedFlow[T]):
     def _take(self, slot: _Slot) -> Any:
         """Take the next value for `slot`; NOTHING where there is none yet, _END where there will be none."""
         with self._lock:
-            if not self._has_locked(slot):
-                return NOTHING
-            index = slot.index
-            place = index - self._head
-            if place < len(self._values):
-                value = self._values[place]
+            values = self._values
+            place = slot.index - self._head
+            ready = len(values) - place
+            if ready > 0:
+                value = values[place]
+                if ready > 1 and self._batches:
+                    slot.batch += islice(values, place + 1, None)
+                    slot.batch.reverse()
+            elif not self._has_locked(slot):
+                resumed = self._counted_locked(slot)
+                value = NOTHING
             elif self._queue:
                 value = self._queue[0]._value
             else:
                 return _END
-            slot.index = index + 1
-            resumed = self._moved_locked(index)
+            if value is not NOTHING:
+                slot.index += 1
+                resumed = self._counted_locked(slot)
         for one in resumed:
             one._resume(None)
         return value
+
+    def _tell_of(self, slot: _Slot) -> None:
+        """`slot` has moved on in its batch, and emitters wait."""
+        with self._lock:
+            resumed = self._counted_locked(slot)
+        for one in resumed:
+            one._resume(None)
 
     def _has_locked(self, slot: _Slot) -> bool:
         """Say whether there is something for `slot`: in the buffer, in the hands of the first emitter, or the end."""
@@ -309,9 +354,12 @@ class _Buffer(SharedFlow[T]):
     def _ready_locked(self) -> list[Continuation[Any]]:
         """Take the collectors that wait and have something now."""
         ready: list[Continuation[Any]] = []
+        if not self._asleep:
+            return ready
         for slot in self._slots:
             if slot.waiting and self._has_locked(slot):
                 slot.waiting = False
+                self._asleep -= 1
                 ready.append(slot)
         return ready
 
@@ -323,18 +371,29 @@ class _Buffer(SharedFlow[T]):
 
     def _measure_locked(self) -> None:
         """Look where the slowest collector is, and how many are there with it."""
-        indexes = [slot.index for slot in self._slots]
+        indexes = []
+        for slot in self._slots:
+            slot.counted = index = slot.index  # read once: it may move on meanwhile
+            indexes.append(index)
         if indexes:
             self._slowest = slowest = min(indexes)
             self._at_slowest = indexes.count(slowest)
 
+    def _counted_locked(self, slot: _Slot) -> list[Continuation[Any]]:
+        """Count in what `slot` has taken. Says who goes on by it."""
+        before = slot.counted
+        slot.counted = now = slot.index
+        return self._moved_locked(before) if now > before else []
+
     def _moved_locked(self, index: int) -> list[Continuation[Any]]:
-        """A collector went on from `index`, or left: let go what nobody needs. Says who goes on by it."""
+        """A collector went on from `index`, or left. Says who goes on by it."""
         if index > self._slowest:
             return []
         self._at_slowest -= 1
-        if self._at_slowest:
-            return []
+        return [] if self._at_slowest else self._let_in_locked()
+
+    def _let_in_locked(self) -> list[Continuation[Any]]:
+        """Let go what nobody needs, and the emitters in whose turn it is. Says who goes on by it."""
         self._measure_locked()
         resumed: list[Continuation[Any]] = []
         values, queue, collectors = self._values, self._queue, self._slots.count
@@ -429,6 +488,7 @@ class MutableSharedFlow(_Buffer[T]):
         """Empty the replay: collectors that come later do not get these values; those that are there still do."""
         with self._lock:
             self._replay_from = self._head + len(self._values)
+            self._measure_locked()
             self._trim_locked(self._slowest_locked())
 
     @property
