@@ -84,7 +84,7 @@ def emit_to(block: Callable[[Any], object]) -> Emit:
 
     def emit(value: Any) -> Iterator[Any] | None:
         answer = block(value)
-        return None if type(answer) in PLAIN else iterate(answer)
+        return None if answer is None or type(answer) in PLAIN else iterate(answer)
 
     return emit
 

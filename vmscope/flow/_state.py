@@ -69,15 +69,6 @@ class Slot(Continuation[None]):
             self.marked = False
         return self._resolve_here()
 
-    def next_look(self) -> Generator[Any, Any, None]:
-        """Wait until there is something to look at."""
-        if self.marked:
-            with self.guard:
-                self.marked = False
-            return
-        self._begun = False
-        yield from self
-
     def mark_locked(self) -> bool:
         """The value has changed. True: the collector waits, and is to be resumed."""
         if self.waiting:
@@ -110,7 +101,11 @@ def follow(
                 if wait is not None:
                     yield from wait
                 last = value
-            yield from slot.next_look()
+            if slot.marked:
+                with slot.guard:
+                    slot.marked = False
+            else:
+                yield slot  # not `yield from`: no generator for each wait
     finally:
         for source in entered:
             source._leave(slot)

@@ -16,7 +16,7 @@ Left = Iterator[Any] | None
 
 def collected(run: Run, block: Callable[[Any], object] | None) -> Generator[Any, Any, None]:
     """Run the flow; `block(value)` deals with each value."""
-    yield from run(ignore if block is None else emit_to(block))
+    return run(ignore if block is None else emit_to(block))  # itself no generator, which each value would go through
 
 
 def collected_indexed(run: Run, block: Callable[[int, Any], object]) -> Generator[Any, Any, None]:
