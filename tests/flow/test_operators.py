@@ -89,6 +89,58 @@ def test_f6_to_f9_an_operator_gives_what_a_list_would(
     assert run(main, operate(as_flow(VALUES)).to_list) == expected
 
 
+class Box:
+    """A value that is neither plain nor a block, and false where it holds nothing."""
+
+    def __init__(self, held: int) -> None:
+        self.held = held
+
+    def __bool__(self) -> bool:
+        return bool(self.held)
+
+
+def number(value: int | Box) -> int:
+    return value.held if isinstance(value, Box) else value
+
+
+@suspend
+def boxed(value: int | Box) -> Any:
+    yield from yield_()
+    return Box(number(value))
+
+
+#: Of a stage: what it does to a flow, and to a list.
+STAGES: dict[str, tuple[Callable[[Flow[Any]], Flow[Any]], Callable[[list[Any]], list[Any]]]] = {
+    "map": (lambda f: f.map(lambda v: number(v) + 1), lambda all_: [number(v) + 1 for v in all_]),
+    "map to an object": (lambda f: f.map(lambda v: Box(number(v))), lambda all_: [Box(number(v)) for v in all_]),
+    "map that suspends": (lambda f: f.map(boxed), lambda all_: [Box(number(v)) for v in all_]),
+    "filter by a bool": (lambda f: f.filter(lambda v: number(v) > 1), lambda all_: [v for v in all_ if number(v) > 1]),
+    "filter by an object": (lambda f: f.filter(lambda v: Box(number(v))), lambda all_: [v for v in all_ if number(v)]),
+    "filter that suspends": (lambda f: f.filter(boxed), lambda all_: [v for v in all_ if number(v)]),
+    "filter_not": (lambda f: f.filter_not(lambda v: number(v) % 3), lambda vs: [v for v in vs if not number(v) % 3]),
+    "on_each": (lambda f: f.on_each(lambda v: False), lambda all_: all_),
+    "on_each that suspends": (lambda f: f.on_each(boxed), lambda all_: all_),
+    "map_not_none": (
+        lambda f: f.map_not_none(lambda v: number(v) or None), lambda all_: [number(v) for v in all_ if number(v)],
+    ),
+}  # fmt: skip
+
+
+NAMES = st.sampled_from(sorted(STAGES))
+
+
+@given(st.lists(NAMES, max_size=5), NAMES, NAMES)
+def test_f6_stages_in_a_row_do_what_each_of_them_does(before: list[str], one: str, other: str) -> None:
+    flow, model = as_flow(range(5)), [*range(5)]
+    for name in before:
+        flow, model = STAGES[name][0](flow), STAGES[name][1](model)
+
+    with VMain() as main:
+        for name in (one, other):  # two that go on from one flow
+            found = run(main, STAGES[name][0](flow).to_list)
+            assert [number(value) for value in found] == [number(value) for value in STAGES[name][1](model)]
+
+
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [

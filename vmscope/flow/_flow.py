@@ -65,7 +65,7 @@ class Flow(Generic[T_co]):
         return self._run
 
     def _fusible(self) -> Run:
-        """Return the run that neighbours may join their channels with."""
+        """Return the run that neighbours may join theirs with: their channels, or their stages."""
         return getattr(self, "_start", self._run)
 
     # -- terminals
@@ -210,7 +210,7 @@ class Flow(Generic[T_co]):
     def map(self, function: Callable[[T_co], R]) -> Flow[R]: ...
     def map(self, function: Callable[[T_co], Any]) -> Flow[Any]:
         """Hand on `function(value)`."""
-        return Flow(_operators.mapped(self._run, _checked(function, "map")))
+        return Flow(_operators.mapped(self._fusible(), _checked(function, "map")))
 
     @overload
     def map_not_none(self, function: Callable[[T_co], Generator[Any, Any, R | None]]) -> Flow[R]: ...
@@ -220,23 +220,23 @@ class Flow(Generic[T_co]):
     def map_not_none(self, function: Callable[[T_co], R | None]) -> Flow[R]: ...
     def map_not_none(self, function: Callable[[T_co], Any]) -> Flow[Any]:
         """Hand on `function(value)`, unless that is None."""
-        return Flow(_operators.mapped_not_none(self._run, _checked(function, "map_not_none")))
+        return Flow(_operators.mapped_not_none(self._fusible(), _checked(function, "map_not_none")))
 
     def filter(self, predicate: Callable[[T_co], object]) -> Flow[T_co]:
         """Hand on the values that fit."""
-        return Flow(_operators.filtered(self._run, _checked(predicate, "filter")))
+        return Flow(_operators.filtered(self._fusible(), _checked(predicate, "filter")))
 
     def filter_not(self, predicate: Callable[[T_co], object]) -> Flow[T_co]:
         """Hand on the values that do not fit."""
-        return Flow(_operators.filtered(self._run, _checked(predicate, "filter_not"), False))
+        return Flow(_operators.filtered(self._fusible(), _checked(predicate, "filter_not"), False))
 
     def filter_is_instance(self, kind: type[R]) -> Flow[R]:
         """Hand on the values of one class."""
-        return Flow(_operators.chosen(self._run, lambda value: isinstance(value, kind)))
+        return Flow(_operators.filtered(self._fusible(), lambda value: isinstance(value, kind)))
 
     def filter_not_none(self: Flow[R | None]) -> Flow[R]:
         """Hand on the values that are not None."""
-        return Flow(_operators.chosen(self._run, lambda value: value is not None))
+        return Flow(_operators.filtered(self._fusible(), lambda value: value is not None))
 
     def transform(self, block: Callable[[FlowCollector[Any], T_co], object]) -> Flow[Any]:
         """Let `block(collector, value)` emit what it likes for each value."""
@@ -248,7 +248,7 @@ class Flow(Generic[T_co]):
 
     def on_each(self, block: Callable[[T_co], object]) -> Flow[T_co]:
         """Call `block(value)` before each value is handed on."""
-        return Flow(_operators.each_seen(self._run, _checked(block, "on_each")))
+        return Flow(_operators.each_seen(self._fusible(), _checked(block, "on_each")))
 
     def with_index(self) -> Flow[IndexedValue[T_co]]:
         """Hand on each value with its number, from 0, as a pair `(index, value)`."""

