@@ -11,10 +11,13 @@ from vmscope import (
     CoroutineStart,
     Dispatchers,
     Job,
+    MessageQueue,
     run_blocking,
 )
 from vmscope.flow import MutableSharedFlow, MutableStateFlow
 from vmscope.sync import Channel, Mutex, Semaphore, select
+
+from .programs import OnQueue
 
 
 def _unconfined() -> CoroutineScope:
@@ -77,9 +80,12 @@ def the_first_in_line_is_cancelled_against_unlock():
         entered.append(number)
         mutex.unlock()
 
-    scope = _unconfined()
+    queue = MessageQueue()
+    scope = CoroutineScope(OnQueue(queue))
     first, second = scope.launch(body, 1), scope.launch(body, 2)
+    queue.run_due()
     yield mutex.unlock, first.cancel
+    queue.run_due()
     assert first.is_completed
     assert second.is_completed
     assert entered in ([2], [1, 2])
@@ -148,6 +154,118 @@ def send_against_receive():
     assert got == ["element"]
 
 
+def receive_against_cancel_of_the_sender():
+    lost: list[Any] = []
+    channel: Channel[Any] = Channel(on_undelivered=lost.append)
+    got: list[Any] = []
+    job = _unconfined().launch(channel.send, "element")
+    scope = _unconfined()
+
+    def body():
+        got.append((yield from channel.receive()))
+
+    def receive():
+        scope.launch(body)
+
+    yield receive, job.cancel
+    assert job.is_completed
+    assert got + lost == ["element"]
+    scope.cancel()
+
+
+def two_sends_for_one_place():
+    channel: Channel[Any] = Channel(1)
+    scope = _unconfined()
+
+    def send():
+        scope.launch(channel.send, "element")
+
+    yield send, send
+    statistics = channel.statistics()
+    assert (statistics.buffered, statistics.senders) == (1, 1)
+    scope.cancel()
+
+
+def receive_against_cancel_of_the_one_that_begins_to_wait():
+    channel: Channel[Any] = Channel()
+    job = _unconfined().launch(channel.receive, start=CoroutineStart.LAZY)
+    yield job.start, job.cancel
+    assert job.is_completed
+    assert not channel.statistics().receivers
+
+
+def a_child_comes_against_a_send_to_its_parent():
+    channel: Channel[Any] = Channel()
+    gate = CompletableDeferred[None]()
+
+    def body():
+        yield from channel.receive()
+        yield from gate.await_()
+
+    job = _unconfined().launch(body)
+
+    def attach():
+        Job(job).complete()
+
+    def send():
+        channel.try_send("element")
+
+    yield attach, send
+    assert not [node for node in job._nodes or () if not isinstance(node, Job) and node.continuation is not job._waiter]
+    gate.complete()
+    assert job.is_completed
+
+
+def send_for_room_against_receive():
+    channel: Channel[Any] = Channel(1)
+    channel.try_send(1)
+    got: list[Any] = []
+
+    def send():
+        run_blocking(channel.send, 2)
+
+    def receive():
+        got.append(run_blocking(channel.receive))
+
+    yield send, receive  # nobody receives the second: there has to be room for it
+    assert got == [1]
+    assert channel.try_receive().get_or_none() == 2
+
+
+def select_for_room_against_receive():
+    channel: Channel[Any] = Channel(1)
+    channel.try_send(1)
+    got: list[Any] = []
+
+    def send():
+        run_blocking(select, lambda builder: builder.on_send(channel, 2))
+
+    def receive():
+        got.append(run_blocking(channel.receive))
+
+    yield send, receive
+    assert got == [1]
+    assert channel.try_receive().get_or_none() == 2
+
+
+def send_against_a_sender_that_waits_against_receive():
+    channel: Channel[Any] = Channel(1)
+    channel.try_send(1)
+    got: list[Any] = []
+    _unconfined().launch(channel.send, 2)
+
+    def send():
+        channel.try_send(3)
+
+    def receive():
+        got.append(run_blocking(channel.receive))
+
+    yield send, receive
+    while (result := channel.try_receive()).is_success:
+        got.append(result.get_or_raise())
+    assert got == [1, 2]
+
+
 def two_sends_against_two_receives():
     channel: Channel[Any] = Channel(1)
     got: list[Any] = []
@@ -195,12 +313,15 @@ def what_is_sent_is_received_or_undelivered():
     def body():
         got.append((yield from channel.receive()))
 
-    job = _unconfined().launch(body)
+    queue = MessageQueue()
+    job = CoroutineScope(OnQueue(queue)).launch(body)
+    queue.run_due()
 
     def send():
         ended.append(channel.try_send("element").is_success)
 
     yield send, job.cancel
+    queue.run_due()
     assert job.is_completed
     assert len(got) + len(lost) == ended.count(True)
 
@@ -296,6 +417,38 @@ def value_against_value_against_collect():
     scope.cancel()
 
 
+def a_collector_of_a_state_begins_to_wait_against_cancel():
+    job = _unconfined().launch(MutableStateFlow(0).collect, start=CoroutineStart.LAZY)
+    yield job.start, job.cancel
+    assert job.is_completed
+
+
+def a_collector_of_events_begins_to_wait_against_cancel():
+    job = _unconfined().launch(MutableSharedFlow[int](1).collect, start=CoroutineStart.LAZY)
+    yield job.start, job.cancel
+    assert job.is_completed
+
+
+def value_against_cancel_of_the_collector():
+    flow = MutableStateFlow(0)
+    ended: list[Any] = []
+
+    def collect():
+        try:
+            yield from flow.collect()
+        finally:
+            ended.append(None)
+
+    job = _unconfined().launch(collect)
+
+    def change():
+        flow.value = 1
+
+    yield change, job.cancel
+    assert job.is_completed
+    assert ended == [None]
+
+
 def emit_against_subscribe():
     flow = MutableSharedFlow[int](replay=1)
     seen: list[int] = []
@@ -361,8 +514,8 @@ def emit_against_cancel_of_the_emitter():
 
 
 def emit_for_room_against_a_batch_that_is_gone_through():
-    flow = MutableSharedFlow[int](extra_buffer=2)
-    gates = {1: CompletableDeferred[None](), 3: CompletableDeferred[None]()}
+    flow = MutableSharedFlow[int](extra_buffer=3)
+    gates = {value: CompletableDeferred[None]() for value in (1, 3, 4)}
     seen: list[int] = []
 
     def collect(value):
@@ -371,16 +524,18 @@ def emit_for_room_against_a_batch_that_is_gone_through():
             yield from gates[value].await_()
 
     job = _unconfined().launch(flow.collect, collect)
-    for value in (1, 2, 3):  # the collector has the first one, and there is no more room
+    for value in (1, 2, 3, 4):
         assert flow.try_emit(value)
+    gates[1].complete()  # it gets a batch of three, and stops at the second
+    assert flow.try_emit(5)
+    assert flow.try_emit(6)
 
     def emit():
-        run_blocking(flow.emit, 4)
-        run_blocking(flow.emit, 5)  # there is room once the collector has the third, whatever it does with that
-        gates[3].complete()
+        run_blocking(flow.emit, 7)  # there is room once the collector has the fourth, whatever it does with that
+        gates[4].complete()
 
-    yield emit, gates[1].complete
-    assert seen == [1, 2, 3, 4, 5]
+    yield emit, gates[3].complete
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
     job.cancel()
 
 

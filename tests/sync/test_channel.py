@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -15,6 +16,8 @@ from vmscope import (
     IllegalStateError,
     Job,
     SupervisorJob,
+    Suspending,
+    VmScopeWarning,
     current_job,
     launch,
     run_blocking,
@@ -27,6 +30,7 @@ from vmscope.sync import (
     ChannelResult,
     ClosedReceiveChannelError,
     ClosedSendChannelError,
+    Mutex,
     UndeliveredElementError,
 )
 from vmscope.sync._channel import CLOSED
@@ -772,3 +776,44 @@ def test_a_finalizer_may_empty_a_line_between_the_look_and_the_step() -> None:
 def test_the_words_of_a_line_show_their_names() -> None:
     """H4: in a dump of what an answer was."""
     assert [repr(WAITING), repr(CLOSED)] == ["WAITING", "CLOSED"]
+
+
+def test_a_call_that_is_given_out_again_is_a_call_of_its_own() -> None:
+    channel: Channel[int] = Channel(2)
+
+    def body() -> Body:
+        for call in (channel.send(1), channel.receive()):
+            yield from call
+            with pytest.raises(IllegalStateError, match="awaited twice"):
+                yield from call
+        del call
+        yield from channel.send(2)
+        with pytest.warns(VmScopeWarning, match=r"send\(\.\.\.\) was called and its result dropped"):
+            channel.send(3)
+        with pytest.warns(VmScopeWarning, match=r"receive\(\.\.\.\) was called and its result dropped"):
+            channel.receive()
+
+    run_blocking(body)
+    assert drained(channel) == [2]
+
+
+def test_a_call_that_was_done_keeps_neither_the_channel_nor_the_element_alive() -> None:
+    channel: Channel[Broken] = Channel(2)
+    element = Broken()
+    held = ref(channel), ref(element)
+
+    def body(through: Channel[Broken], sent: Broken) -> Body:
+        yield from through.send(sent)
+        yield from through.receive()
+
+    run_blocking(body, channel, element)
+    del element
+    assert held[1]() is None
+    del channel
+    assert held[0]() is None
+
+
+@pytest.mark.parametrize("call", [lambda: Channel[int]().send(1), lambda: Channel[int]().receive(), Mutex(True).lock])
+def test_a_wait_outside_of_a_coroutine_is_refused(call: Callable[[], Suspending[Any]]) -> None:
+    with pytest.raises(IllegalStateError, match="outside a coroutine"):
+        list(call())

@@ -334,8 +334,10 @@ class Job(ContextElement):
         if waiter is not None and waiter._mark is None:
             # The one who waits here came before `node`, and is told before it: the scope that is cancelled resumes
             # its body first. While it is alone it costs no entry.
-            waiter._mark = _WaiterMark(waiter)
-            self._put_locked(waiter._mark)
+            waiter._mark = mark = _WaiterMark(waiter)
+            self._put_locked(mark)
+            if self._waiter is not waiter and self._nodes is not None:  # a Wait of sync leaves without this lock:
+                self._nodes.pop(mark, None)  # it leaves first and looks for its mark second, here it is the reverse
         self._put_locked(node)
 
     def _put_locked(self, node: Node) -> None:

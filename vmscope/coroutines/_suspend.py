@@ -15,7 +15,8 @@ Invariants
     I1  one arrow out of Undecided or Suspended is taken, by one thread: that one resumes the coroutine.
     I2  a cancellable wait stands in `_waiter` of its job exactly while it is Undecided or Suspended.
 Locks
-    `_phase` and the `_waiter` of the job are guarded by the lock of the job's tree. Nothing else runs under it.
+    `_phase` and the `_waiter` of the job are guarded by the lock of the job's tree. Nothing else runs under it. Waits
+    of which another lock decides (`Decided`, in sync) set them without it where there is the GIL, and say why.
 Counterpart: kotlinx.coroutines.CancellableContinuationImpl.
 """
 
@@ -61,6 +62,16 @@ class _Suspended:
 
 #: The answer of `_start` when the coroutine now waits.
 SUSPENDED = _Suspended()
+
+
+def _nothing() -> Generator[Any, Any, None]:
+    return
+    yield
+
+
+#: What `yield from` takes and is through with at once: a generator that has ended, the same one for everybody.
+DONE: Generator[Any, Any, None] = _nothing()
+next(DONE, None)
 
 
 class Suspending(Generic[T_co]):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from .._errors import CancellationException, IllegalStateError
 from ..coroutines._coroutine import current, needed
 from ..coroutines._job import ACTIVE, COMPLETING
-from ..coroutines._suspend import Suspending, call, iterate
+from ..coroutines._suspend import DONE, Suspending, call, iterate
 from ..sync._channel import CLOSED, ReceiveChannel
 
 if TYPE_CHECKING:
@@ -36,16 +36,6 @@ Run: TypeAlias = Callable[[Emit], Generator[Any, Any, None]]
 
 #: Nothing at all where None is a value.
 NOTHING: Any = object()
-
-
-def _nothing() -> Generator[Any, Any, None]:
-    return
-    yield
-
-
-#: What `yield from` takes and is through with at once: a generator that has ended, the same one for everybody.
-DONE: Generator[Any, Any, None] = _nothing()
-next(DONE, None)
 #: What is a plain value beyond doubt: the answer of a block that needs no further look.
 PLAIN = frozenset({bool, int, str, float, type(None), tuple, list, dict, bytes})
 

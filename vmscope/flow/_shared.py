@@ -33,9 +33,19 @@ from .._errors import IllegalStateError
 from .._primitives import FREE_THREADED, RLock
 from ..coroutines._coroutine import needed
 from ..coroutines._job import ACTIVE, COMPLETING
-from ..coroutines._suspend import CANCELLABLE, CANCELLED_PHASE, SUSPENDED, SUSPENDED_PHASE, Continuation, Suspending
+from ..coroutines._suspend import (
+    CANCELLABLE,
+    CANCELLED_PHASE,
+    DONE,
+    RESUMED,
+    SUSPENDED,
+    SUSPENDED_PHASE,
+    Continuation,
+    Suspending,
+)
 from ..sync._channel import BufferOverflow
-from ._emit import DONE, NOTHING, Emit
+from ..sync._line import Decided
+from ._emit import NOTHING, Emit
 from ._hot import OnSubscription, SharedFlow, StateFlow, shared_view
 from ._slots import Slots
 
@@ -43,7 +53,7 @@ T = TypeVar("T")
 _SUSPEND, _DROP_OLDEST, _DROP_LATEST = BufferOverflow
 
 
-class _Slot(Continuation[None]):
+class _Slot(Decided[None]):
     """A collector: what it takes next, and its wait for that.
 
     Attributes:
@@ -65,14 +75,37 @@ class _Slot(Continuation[None]):
         return "collect"
 
     def _start(self, coroutine: Any) -> object:
-        self._suspend(coroutine)
-        flow = self._flow
+        flow, frame = self._flow, coroutine._frame
+        if not ACTIVE <= frame._state <= COMPLETING:
+            frame.ensure_active()  # raises
+        self._on(coroutine)  # W1
         with flow._lock:
-            if not flow._has_locked(self):
+            waits = not flow._has_locked(self)
+            if waits:
                 self.waiting = True
                 flow._asleep += 1
-                return SUSPENDED
-        return self._resolve_here()
+        if not waits:
+            self._off()
+            return None
+        if not ACTIVE <= frame._state <= COMPLETING:  # W2
+            self._cancelled_by(frame)
+        return SUSPENDED
+
+    def _claim(self, phase: int = RESUMED) -> bool:
+        flow = self._flow
+        with flow._lock:
+            mine = self.waiting
+            if mine:
+                self.waiting = False
+                flow._asleep -= 1
+        if mine:
+            self._off()
+        return mine
+
+    def _resume(self, value: object, in_place: bool = False) -> None:
+        """Go on. Called by who was told so by `_ready_locked`."""
+        self._off()
+        self._coroutine._resume(None, None, CANCELLABLE, None)
 
 
 class _Emitter(Continuation[None]):
@@ -301,8 +334,6 @@ class _Buffer(SharedFlow[T]):
     def _leave(self, slot: _Slot) -> None:
         with self._lock:
             self._slots.remove(slot)
-            if slot.waiting:  # cancelled, and not resumed
-                self._asleep -= 1
             resumed = self._moved_locked(slot.counted)
             count = self._count
         for one in resumed:
@@ -312,6 +343,7 @@ class _Buffer(SharedFlow[T]):
 
     def _take(self, slot: _Slot) -> Any:
         """Take the next value for `slot`; NOTHING where there is none yet, _END where there will be none."""
+        resumed: list[Continuation[Any]] = []
         with self._lock:
             values = self._values
             place = slot.index - self._head

@@ -47,4 +47,4 @@ class Slots:
             self._next = 0
 
     def __iter__(self) -> Iterator[Any]:
-        return (slot for slot in self._table if slot is not None)
+        return iter([slot for slot in self._table if slot is not None])

@@ -36,8 +36,9 @@ from .._errors import VmScopeWarning
 from .._primitives import RLock
 from ..coroutines._coroutine import needed
 from ..coroutines._job import ACTIVE, COMPLETING
-from ..coroutines._suspend import SUSPENDED, Continuation, Suspending
-from ._emit import DONE, NOTHING, Emit
+from ..coroutines._suspend import CANCELLABLE, DONE, RESUMED, SUSPENDED, Suspending
+from ..sync._line import Decided
+from ._emit import NOTHING, Emit
 from ._hot import OnSubscription, SharedFlow, StateFlow, shared_view, state_view
 from ._operators import same
 from ._shared import SubscriptionCount, count_of
@@ -46,7 +47,7 @@ from ._slots import Slots
 T = TypeVar("T")
 
 
-class Slot(Continuation[None]):
+class Slot(Decided[None]):
     """A collector: whether it has to look again, and its wait for that."""
 
     __slots__ = ("guard", "marked", "waiting")
@@ -61,13 +62,33 @@ class Slot(Continuation[None]):
         return "collect"
 
     def _start(self, coroutine: Any) -> object:
-        self._suspend(coroutine)
+        frame = coroutine._frame
+        if not ACTIVE <= frame._state <= COMPLETING:
+            frame.ensure_active()  # raises
+        self._on(coroutine)  # W1
         with self.guard:
             if not self.marked:
-                self.waiting = True
-                return SUSPENDED
-            self.marked = False
-        return self._resolve_here()
+                self.waiting = waits = True
+            else:
+                self.marked = waits = False
+        if not waits:
+            self._off()
+            return None
+        if not ACTIVE <= frame._state <= COMPLETING:  # W2
+            self._cancelled_by(frame)
+        return SUSPENDED
+
+    def _claim(self, phase: int = RESUMED) -> bool:
+        with self.guard:
+            mine, self.waiting = self.waiting, False
+        if mine:
+            self._off()
+        return mine
+
+    def _resume(self, value: object, in_place: bool = False) -> None:
+        """Go on. Called by who was told so by `mark_locked`."""
+        self._off()
+        self._coroutine._resume(None, None, CANCELLABLE, None)
 
     def mark_locked(self) -> bool:
         """The value has changed. True: the collector waits, and is to be resumed."""

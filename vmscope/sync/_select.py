@@ -23,6 +23,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .._errors import IllegalStateError
+from .._primitives import FREE_THREADED
 from ..coroutines._coroutine import needed
 from ..coroutines._deferred import Deferred, awaited_error
 from ..coroutines._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, Job
@@ -90,6 +91,9 @@ class _Lined(_Clause):
     def line_locked(self) -> Line:
         """Where to stand."""
         raise NotImplementedError
+
+    def look_again(self) -> None:
+        """It stands in its line: see to what others do without the lock."""
 
     def done(self, answer: Any) -> Any:
         """`try_locked` did it: do what follows without the lock; the raw outcome."""
@@ -164,6 +168,13 @@ class _OnSend(_Lined):
 
     def line_locked(self) -> Line:
         return self.what._senders
+
+    def look_again(self) -> None:
+        channel = self.what
+        if FREE_THREADED:
+            channel._buffer.rotate(0)
+        if len(channel._buffer) < channel._room:  # S2, as a send does it
+            channel._let_in()
 
     def done(self, answer: Any) -> Any:
         if answer is CLOSED:
@@ -432,6 +443,8 @@ class _Select(Continuation[Any]):
                 return winner, raw
             winner.give_back(raw)
             return SUSPENDED
+        for clause in lined:
+            clause.look_again()
         for other in self._clauses:
             other.enrol()
         return SUSPENDED
