@@ -11,7 +11,7 @@ Counterpart: none; kotlinx.coroutines has produceIn, and a channel's iterator.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._errors import IllegalStateError
@@ -33,18 +33,15 @@ class _Handed:
 
 
 _HANDED = _Handed()
-
-
-def _hand_over() -> Generator[Any, Any, None]:
-    yield _HANDED
+_ONCE = (_HANDED,)
 
 
 def _hands_to(values: list[Any]) -> Emit:
     """Return the Emit of an iterator. It must not know the iterator: one that is dropped is to be gone at once."""
 
-    def emit(value: Any) -> Generator[Any, Any, None]:
+    def emit(value: Any) -> Iterator[Any]:
         values.append(value)
-        return _hand_over()
+        return iter(_ONCE)  # what yields once, and is no generator
 
     return emit
 
