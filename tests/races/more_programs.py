@@ -523,20 +523,24 @@ def emit_for_room_against_a_batch_that_is_gone_through():
         if value in gates:
             yield from gates[value].await_()
 
-    job = _unconfined().launch(flow.collect, collect)
+    scope = _unconfined()
+    scope.launch(flow.collect, collect)
     for value in (1, 2, 3, 4):
         assert flow.try_emit(value)
     gates[1].complete()  # it gets a batch of three, and stops at the second
     assert flow.try_emit(5)
     assert flow.try_emit(6)
 
+    emitters = []
+
     def emit():
-        run_blocking(flow.emit, 7)  # there is room once the collector has the fourth, whatever it does with that
-        gates[4].complete()
+        emitters.append(scope.launch(flow.emit, 7))
 
     yield emit, gates[3].complete
+    assert emitters[0].is_completed  # there is room once the collector has the fourth, whatever it does with that
+    gates[4].complete()
     assert seen == [1, 2, 3, 4, 5, 6, 7]
-    job.cancel()
+    scope.cancel()
 
 
 def emit_against_cancel_of_the_collector():

@@ -1,8 +1,9 @@
-"""Suspension: the only bare `yield` of the package, and the continuation that is resumed once, from any thread.
+"""Suspension: the bare `yield` of the package, and the continuation that is resumed once, from any thread.
 
 A suspending function returns an object that `yield from` and `await` take alike. What reaches the coroutine through the
-yield is that object, and it knows how to begin the wait: `_start(coroutine)` answers with a value at once, raises, or
-registers a resumption and answers SUSPENDED. From then on the coroutine belongs to whoever resumes it.
+yield is that object (hot waits yield themselves). It knows how to begin the wait: `_start(coroutine)` answers with a
+value at once, raises, or registers a resumption and answers SUSPENDED. From then on the coroutine belongs to whoever
+resumes it.
 
     +-----------+ block is over  +-----------+ resume  +---------+
     | Undecided | -------------> | Suspended | ------> | Resumed |
