@@ -62,12 +62,9 @@ def instructions(program: Any, number: int) -> int:
 
 #: For each row of `bench/`: instructions for one operation, in either spelling.
 BOUNDS = {
-    "launch": 450, "spawn": 660, "launch_join": 1_040, "with_context": 480, "scope_block": 410,
-    "yield_1": 250, "cancels": 1_660, "timers": 345, "ping_pong": 1_475, "stream": 250,
-    "state_1": 1_130, "state_100": 70_580, "shared_10": 3_380, "chain_10": 405,
-    "launch": 450, "spawn": 660, "launch_join": 1_180, "with_context": 960, "scope_block": 840,
-    "yield_1": 270, "cancels": 1_760, "timers": 495, "ping_pong": 1_465, "stream": 207,
-    "state_1": 1_070, "state_100": 64_260, "shared_10": 2_030, "chain_10": 375,
+    "launch": 459, "spawn": 656, "launch_join": 1_004, "with_context": 466, "scope_block": 407,
+    "yield_1": 238, "cancels": 1_565, "timers": 346, "ping_pong": 1_351, "stream": 207,
+    "state_1": 979, "state_100": 60_130, "shared_10": 2_023, "chain_10": 376,
 }  # fmt: skip
 #: Operations in the shorter of the two runs that are compared, where 20 will not do.
 FEW = {"launch": launching.BURST, "timers": 200, "cancels": 100, "state_100": 2}

@@ -232,6 +232,7 @@ class Continuation(Suspension[T_co]):
         super().__init_subclass__(**kwargs)
         cls._ends_plainly = (
             cls._cancelled_by is Continuation._cancelled_by
+            and cls._claim is Continuation._claim  # else it is another lock that decides
             and cls._cancellation_cause is Continuation._cancellation_cause
         )
 
