@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import pathlib
@@ -82,6 +83,19 @@ def display(screen_folder: pathlib.Path) -> Iterator[str | None]:
 STRICT = ("-W", "error", "-W", "ignore::ImportWarning", "-W", "ignore::DeprecationWarning")
 
 
+#: Set where coverage measures all processes: an interpreter that has coverage starts it by itself then.
+MEASURED = "COVERAGE_PROCESS_CONFIG"
+
+
+def measured_by_ours() -> dict[str, str]:
+    """What has the system's interpreter, which has no coverage, measured by the coverage of the tests."""
+    spec = importlib.util.find_spec("coverage")
+    assert spec is not None
+    assert spec.origin is not None
+    here = os.path.join(os.path.dirname(__file__), "measured")
+    return {"COVERAGE_HOME": os.path.dirname(os.path.dirname(spec.origin)), "PYTHONPATH": f"{ROOT}{os.pathsep}{here}"}
+
+
 class Toolkits:
     """Starts programs on a toolkit, or skips the test that asks for what this machine does not have."""
 
@@ -111,6 +125,8 @@ class Toolkits:
             environment["DISPLAY"] = self._display
         python = interpreter_with(NEEDS[kit][0])
         assert python is not None
+        if python == SYSTEM_PYTHON and MEASURED in environment:
+            environment |= measured_by_ours()
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
             [python, *STRICT, *arguments],
             stdin=into, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=ROOT,

@@ -33,17 +33,18 @@ SUITE = """
 """
 
 
+def environment_without(beginnings: str | tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(beginnings)}
+
+
 def run_suite(folder: pathlib.Path, body: str, *options: str, conftest: str = "", python: tuple[str, ...] = ()) -> str:
     """Run a suite with the plugin; answer with what pytest printed."""
     dedent = lambda text: "\n".join(line.removeprefix("    ") for line in text.splitlines())  # noqa: E731
     (folder / "test_suite.py").write_text(dedent(SUITE) + "\n" + dedent(body), encoding="utf-8")
     (folder / "conftest.py").write_text('pytest_plugins = ["pytest_vmscope"]\n' + dedent(conftest), encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n", encoding="utf-8")
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))},
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONPATH": str(ROOT),
-    }
+    without = ("PYTEST", "COV") if "coverage" in python else "PYTEST"
+    environment = {**environment_without(without), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *python, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-ra", *options]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return done.stdout + done.stderr
@@ -216,6 +217,7 @@ def test_coverage_sees_the_lines_that_are_run_while_modules_are_loaded(tmp_path)
     report = subprocess.run(
         [sys.executable, "-m", "coverage", "report", "--include=*/_guard.py"],
         cwd=tmp_path,
+        env=environment_without("COV"),  # a report takes up whatever a measurement of this very run has left so far
         capture_output=True,
         text=True,
         timeout=60,
