@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import dis
 import queue
 import sys
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from vmscope import Dispatchers, HandlerThread, run_blocking, with_context
+from vmscope import Dispatchers, GlobalScope, HandlerThread, run_blocking, with_context
 from vmscope.testing import ScheduleError, explore
 from vmscope.testing._explore_places import places_of
 
@@ -374,6 +375,74 @@ def test_a_view_model_of_a_user_is_explored_with_its_threads():
         assert sorted(log) == ["from IO", "posted"]
 
     assert explore(program, most=60, random=10).schedules >= 60
+
+
+def from_outside(act):
+    """Explore a program during which a thread that is none of its own does `act(lock, inbox)`; tell what that raised."""
+    told, gate = [], _thread.allocate_lock()
+    gate.acquire()
+
+    def program():
+        lock, inbox = threading.Lock(), queue.SimpleQueue()
+
+        def outside():
+            try:
+                act(lock, inbox)
+            except BaseException as failure:  # noqa: BLE001
+                told.append(failure)
+            finally:
+                gate.release()
+
+        def inside():
+            with lock:
+                _thread.start_new_thread(outside, ())
+                gate.acquire()
+
+        yield (inside,)
+
+    explore(program)
+    return told
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda lock, inbox: inbox.get(), lambda lock, inbox: inbox.get(timeout=60), lambda lock, inbox: lock.acquire()],
+    ids=["get", "get with a timeout", "acquire"],
+)
+def test_a_thread_from_outside_that_would_wait_for_what_is_under_control_is_refused(act):
+    (refused,) = from_outside(act)
+
+    assert isinstance(refused, RuntimeError)
+    assert "which is no thread of the program that is explored: have other threads at rest" in str(refused)
+
+
+def test_a_thread_from_outside_may_put_and_take_what_is_there():
+    taken = []
+
+    def act(lock, inbox):
+        inbox.put("from outside")
+        taken.append((inbox.get(), inbox.empty(), lock.acquire(blocking=False)))
+        with pytest.raises(queue.Empty):
+            inbox.get_nowait()
+
+    assert from_outside(act) == []
+    assert taken == [("from outside", True, False)]
+
+
+def test_work_on_io_from_outside_is_done_and_its_thread_is_told_of():
+    done = []
+
+    def act(lock, inbox):
+        before = set(threading.enumerate())
+        GlobalScope.launch(done.append, 1, context=Dispatchers.IO)
+        for thread in set(threading.enumerate()) - before:
+            thread.join()
+
+    with pytest.raises(ScheduleError, match="'vmscope-worker-1', which is no thread of the program") as found:
+        from_outside(act)
+
+    assert found.value.kind == "uncaught"
+    assert done == [1]
 
 
 def test_no_bytecode_that_others_can_see_is_unknown():

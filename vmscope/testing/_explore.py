@@ -215,7 +215,8 @@ def explore(
     Raises:
         ScheduleError: A check or a thread raised, or nobody could go on. It shows the order, and has its token.
 
-    Threads: the process has one exploration at a time; other threads should be at rest.
+    Threads: the process has one exploration at a time; other threads should be at rest. One that would have to wait for
+    a lock or queue of the program gets a RuntimeError there.
     """
     modules = list(watch) or [sys.modules[program.__module__]]
     search = _Search(program, modules, preemptions, most, Random(f"{seed}"), depth, any_time, steps, stall)

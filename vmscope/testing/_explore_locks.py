@@ -51,7 +51,14 @@ def _label() -> tuple[int, int]:
 
 
 def _outside(what: object) -> RuntimeError:
-    return RuntimeError(f"{what!r} was made in an exploration, which is over: nobody is left to wait for")
+    """What a thread gets that would have to wait for it and is not under control: nobody could tell when it may go on."""
+    if runs.running is None:
+        return RuntimeError(f"wait for {what!r}: it was made in an exploration, which is over, so nobody is left")
+    here = threading.current_thread().name
+    return RuntimeError(
+        f"wait for {what!r} on {here!r}, which is no thread of the program that is explored: "
+        "have other threads at rest meanwhile, or start this one in the program"
+    )
 
 
 class ControlledLock:
@@ -226,7 +233,7 @@ class ControlledSimpleQueue:
                 finally:
                     self._waiting -= 1
         elif not self._items:
-            if block and timeout is None:
+            if block:  # also with a timeout: who came back at once would ask again, and go round for ever
                 raise _outside(self)
             raise queue.Empty
         item = self._items.popleft()
