@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import dis
+import gc
 import queue
 import sys
 import threading
@@ -377,8 +378,296 @@ def test_a_view_model_of_a_user_is_explored_with_its_threads():
     assert explore(program, most=60, random=10).schedules >= 60
 
 
+def once(*bodies):
+    """Run the bodies in the default order, each on a thread of the program."""
+
+    def program():
+        yield bodies
+
+    explore(program, preemptions=0, most=1, random=0)
+
+
+def test_a_lock_does_what_the_real_one_does():
+    def body():
+        lock = threading.Lock()
+        assert not lock.locked()
+        assert lock.acquire()
+        assert lock.locked()
+        assert not lock.acquire(blocking=False)
+        assert not lock.acquire(timeout=5)
+        assert time.monotonic() == before + 5
+        lock.release()
+        with pytest.raises(RuntimeError, match="release unlocked lock"):
+            lock.release()
+
+    before = 1000.0
+    once(body)
+
+
+def test_a_lock_that_is_entered_again_by_its_thread_does_what_the_real_one_does():
+    def body():
+        lock, told = threading.RLock(), []
+        with lock, lock:
+            assert lock.locked()
+
+            def other():
+                told.append(lock.acquire(blocking=False))
+                with pytest.raises(RuntimeError, match="cannot release un-acquired lock"):
+                    lock.release()
+
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+        assert told == [False]
+        assert not lock.locked()
+
+    once(body)
+
+
+def test_a_condition_on_a_lock_that_was_entered_twice_lets_go_of_it_whole():
+    def program():
+        condition, log = threading.Condition(threading.RLock()), []
+
+        def wait():
+            with condition, condition:
+                while not log:
+                    condition.wait()
+                log.append("woken")
+
+        def wake():
+            with condition:
+                log.append("there")
+                condition.notify()
+
+        yield wait, wake
+        assert log == ["there", "woken"]
+
+    assert explore(program, most=100, random=10).schedules > 2
+
+
+def test_a_queue_does_what_the_real_one_does():
+    def body():
+        inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
+        assert inbox.empty()
+        with pytest.raises(queue.Empty):
+            inbox.get_nowait()
+        with pytest.raises(queue.Empty):
+            inbox.get(timeout=5)
+        inbox.put_nowait(1)
+        inbox.put(2)
+        assert inbox.qsize() == 2
+        assert [inbox.get(), inbox.get(timeout=5)] == [1, 2]
+        assert queue.SimpleQueue[int]
+
+    once(body)
+
+
+def test_two_that_wait_for_one_queue_get_an_item_each():
+    def program():
+        inbox, got = queue.SimpleQueue(), []
+
+        def take():
+            got.append(inbox.get())
+
+        def put():
+            inbox.put("a")
+            inbox.put("b")
+
+        yield take, take, put
+        assert sorted(got) == ["a", "b"]
+
+    assert explore(program, most=200, random=20).schedules > 5
+
+
+def test_a_thread_is_started_once_and_does_not_wait_for_itself():
+    def body():
+        thread = threading.Thread(target=lambda: time.sleep(5))
+        assert not thread.is_alive()
+        thread.start()
+        with pytest.raises(RuntimeError, match="threads can only be started once"):
+            thread.start()
+        with pytest.raises(RuntimeError, match="cannot join current thread"):
+            threading.current_thread().join()
+        thread.join(1)
+        assert thread.is_alive()
+        thread.join()
+        thread.join()
+        assert not thread.is_alive()
+
+    once(body)
+
+
+def test_a_thread_of_an_earlier_order_has_ended():
+    left = []
+
+    def program():
+        for thread in left[-1:]:
+            thread.join()
+            assert not thread.is_alive()
+
+        def body():
+            left.append(threading.Thread(target=int))
+            left[-1].start()
+
+        yield body, lambda: None
+
+    assert explore(program).schedules > 1
+
+
+def a_timeout_against_its_event():
+    event, got = threading.Event(), []
+    yield (lambda: got.append(event.wait(10))), event.set
+    assert got == [True]
+
+
+def test_where_nothing_is_watched_a_thread_is_stopped_at_locks_queues_and_threads_alone():
+    def rounds():
+        lock = threading.Lock()
+
+        def spin():
+            while True:
+                with lock:
+                    pass
+
+        yield spin, spin
+
+    with pytest.raises(ScheduleError, match="more than 100 points"):
+        explore(rounds, watch=[dis], steps=100)
+    with pytest.raises(ScheduleError, match="nobody can run"):
+        explore(two_locks, watch=[dis])
+    with pytest.raises(ScheduleError, match="nobody can run"):
+        explore(two_locks, watch=[dis], preemptions=0, most=1, random=100)
+    with pytest.raises(ScheduleError):
+        explore(a_timeout_against_its_event, watch=[dis], preemptions=0, most=1, random=100, any_time=True)
+
+
+def test_a_token_of_another_program_is_told_of():
+    with pytest.raises(ScheduleError, match="thread 9 can run in one run and cannot in another") as found:
+        explore(two_locks, watch=[dis], replay="1>9")
+
+    assert found.value.kind == "unsteady"
+
+
+def test_the_default_order_can_be_run_alone():
+    assert explore(a_late_check, replay="default").schedules == 1
+
+
+def test_what_cleans_up_after_a_fault_neither_waits_nor_fails():
+    def program():
+        first, second, inbox = threading.Lock(), threading.RLock(), queue.SimpleQueue()
+
+        def hold():
+            with second:
+                first.acquire()
+                try:
+                    first.acquire()
+                finally:
+                    second.release()
+                    inbox.get()
+
+        yield hold, inbox.get
+
+    with pytest.raises(ScheduleError) as found:
+        explore(program)
+
+    assert found.value.kind == "deadlock"
+
+
+def test_what_a_program_leaves_behind_is_free_and_has_nobody_to_wait_for():
+    left = []
+
+    def program():
+        lock, entered, inbox, event = threading.Lock(), threading.RLock(), queue.SimpleQueue(), threading.Event()
+        left.extend((lock, entered, inbox))
+
+        def holds():
+            lock.acquire()
+            entered.acquire()
+            event.wait()
+
+        yield (holds,)
+        threading.Thread(target=event.set)
+
+    with pytest.raises(ScheduleError, match="deadlock"):
+        explore(program)
+    lock, entered, inbox = left[:3]
+
+    assert lock.acquire()  # its holder was given up
+    with pytest.raises(RuntimeError, match="made in an exploration, which is over"):
+        lock.acquire()
+    lock.release()
+    with entered:
+        assert entered.acquire()
+        entered.release()
+    with pytest.raises(RuntimeError, match="made in an exploration, which is over"):
+        inbox.get()
+    inbox.put(1)
+    assert inbox.get() == 1
+    lock._at_fork_reinit()
+    assert not lock.locked()
+
+
+def test_a_single_function_need_not_be_a_tuple():
+    def program():
+        done = []
+        yield lambda: done.append(1)
+        assert done
+
+    assert explore(program).complete
+
+
+def test_a_program_that_yields_twice_is_refused():
+    def program():
+        yield lambda: None
+        yield lambda: None
+
+    with pytest.raises(ScheduleError, match="the program yields once"):
+        explore(program)
+
+
+def test_one_exploration_at_a_time():
+    def program():
+        yield lambda: explore(a_late_check)
+
+    with pytest.raises(ScheduleError, match="an exploration is going on in this process already"):
+        explore(program)
+
+
+def test_what_dies_unseen_in_a_thread_of_the_program_is_told_of():
+    def program():
+        def body():
+            threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("unseen"), None, None)))
+
+        yield body, lambda: None
+
+    with pytest.raises(ScheduleError, match=r"uncaught: ValueError\('unseen'\) reached threading.excepthook"):
+        explore(program)
+
+
+def test_what_a_finalizer_in_the_program_raises_goes_where_it_always_goes(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+
+    class Last:
+        def __del__(self):
+            raise ValueError("from the finalizer")
+
+    once(lambda: Last() and None)
+
+    assert [str(each) for each in told] == ["from the finalizer"]
+
+
+def test_the_collector_stays_off_where_it_was_off():
+    gc.disable()
+    try:
+        once(lambda: None)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def from_outside(act):
-    """Explore a program during which a thread that is none of its own does `act(lock, inbox)`; tell what that raised."""
+    """Explore a program while a thread that is none of its own does `act(lock, inbox)`; tell what that raised."""
     told, gate = [], _thread.allocate_lock()
     gate.acquire()
 
@@ -420,6 +709,9 @@ def test_a_thread_from_outside_may_put_and_take_what_is_there():
     taken = []
 
     def act(lock, inbox):
+        before = time.monotonic()
+        time.sleep(0)
+        assert time.monotonic() >= before
         inbox.put("from outside")
         taken.append((inbox.get(), inbox.empty(), lock.acquire(blocking=False)))
         with pytest.raises(queue.Empty):
@@ -465,9 +757,14 @@ def test_no_bytecode_that_others_can_see_is_unknown():
 
 
 def test_the_places_of_a_function_are_what_others_can_see():
+    captured = []
+
     def sample(box, key):
         with box.lock:
             box.items[key] = len(box.items)
+        if captured and isinstance(box, str):
+            (lambda: 1)()
+            return box[key]
         return [each + 1 for each in (1, 2)]
 
     told = [place.touches for place in places_of(sample.__code__).values()]
@@ -476,3 +773,4 @@ def test_the_places_of_a_function_are_what_others_can_see():
     assert ("attribute", "items") in told
     assert ("item", "") in told
     assert ("global", "len") in told
+    assert ("captured", "captured") in told

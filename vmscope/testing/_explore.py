@@ -352,8 +352,6 @@ class _Search:
                         for other in self._counts(log[point]):
                             following[(*moves, (point, other))] = None
             level = list(following)[::-1]
-            if last:
-                break
 
     def _learn(self, run: Run) -> None:
         grown = False

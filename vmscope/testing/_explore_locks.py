@@ -51,7 +51,7 @@ def _label() -> tuple[int, int]:
 
 
 def _outside(what: object) -> RuntimeError:
-    """What a thread gets that would have to wait for it and is not under control: nobody could tell when it may go on."""
+    """Refuse a thread that would have to wait and is not under control: nobody could tell it when to go on."""
     if runs.running is None:
         return RuntimeError(f"wait for {what!r}: it was made in an exploration, which is over, so nobody is left")
     here = threading.current_thread().name
@@ -187,12 +187,6 @@ class ControlledRLock:
 
     def _is_owned(self) -> bool:
         return self._thread == _thread.get_ident()
-
-    def _recursion_count(self) -> int:
-        return self._depth if self._is_owned() else 0
-
-    def _at_fork_reinit(self) -> None:
-        self.__init__()  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return repr(self._lock)

@@ -425,21 +425,21 @@ def controlled() -> Task | None:
 def reached(place: Place) -> None:
     """The calling thread came to `place`: a point, if it belongs to the run. A run spends most of its time here."""
     run = running
-    if run is None or not run.watching:
+    if run is None or not run.watching:  # pragma: no cover - by the tracing, within which no coverage counts
         return
     task = run.current
-    if task.ident != _thread.get_ident():
+    if task.ident != _thread.get_ident():  # pragma: no cover - by the tracing
         return
     point = run.point
     run.point = point + 1
     run.log.append((place, task.number, task.held, run.other_numbers))
-    if place.calls:
+    if place.calls:  # pragma: no cover - by the tracing
         task.called = point
     if point >= run.ask_at:
         run._ask(task, point)
 
 
-def entered(name: str) -> None:
+def entered(name: str) -> None:  # pragma: no cover - by the tracing
     """For the tracing: the calling thread has entered a watched function."""
     run = running
     if run is not None and run.watching and run.current.ident == _thread.get_ident():
