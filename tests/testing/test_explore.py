@@ -553,6 +553,10 @@ def test_the_default_order_can_be_run_alone():
 
 
 def test_what_cleans_up_after_a_fault_neither_waits_nor_fails():
+    class Last:
+        def __del__(self):
+            raise ValueError("from the finalizer")
+
     def program():
         first, second, inbox = threading.Lock(), threading.RLock(), queue.SimpleQueue()
 
@@ -563,7 +567,11 @@ def test_what_cleans_up_after_a_fault_neither_waits_nor_fails():
                     first.acquire()
                 finally:
                     second.release()
-                    inbox.get()
+                    with pytest.raises(BaseException, match=r"^$"):
+                        inbox.get()
+                    threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("late"), None, None)))
+                    Last()
+                    raise ValueError("later still")
 
         yield hold, inbox.get
 
@@ -578,19 +586,20 @@ def test_what_a_program_leaves_behind_is_free_and_has_nobody_to_wait_for():
 
     def program():
         lock, entered, inbox, event = threading.Lock(), threading.RLock(), queue.SimpleQueue(), threading.Event()
-        left.extend((lock, entered, inbox))
+        other = threading.Lock()
+        left.extend((lock, entered, inbox, other))
 
         def holds():
             lock.acquire()
             entered.acquire()
+            other.acquire()
             event.wait()
 
         yield (holds,)
-        threading.Thread(target=event.set)
 
     with pytest.raises(ScheduleError, match="deadlock"):
         explore(program)
-    lock, entered, inbox = left[:3]
+    lock, entered, inbox, other = left[:4]
 
     assert lock.acquire()  # its holder was given up
     with pytest.raises(RuntimeError, match="made in an exploration, which is over"):
@@ -603,6 +612,9 @@ def test_what_a_program_leaves_behind_is_free_and_has_nobody_to_wait_for():
         inbox.get()
     inbox.put(1)
     assert inbox.get() == 1
+    other.release()
+    assert repr(entered).startswith("lock 0.")
+    lock.acquire(blocking=False)
     lock._at_fork_reinit()
     assert not lock.locked()
 
@@ -719,6 +731,23 @@ def test_a_thread_from_outside_may_put_and_take_what_is_there():
 
     assert from_outside(act) == []
     assert taken == [("from outside", True, False)]
+
+
+def test_what_a_thread_from_outside_makes_for_itself_is_real():
+    ran = []
+
+    def act(lock, inbox):
+        mine, answers = threading.RLock(), queue.SimpleQueue()
+        thread = threading.Thread(target=lambda: answers.put("answered"))
+        with mine:
+            thread.start()
+            ran.append(answers.get(timeout=60))
+        thread.join()
+        assert not thread.is_alive()
+        assert threading.Event().wait(0) is False
+
+    assert from_outside(act) == []
+    assert ran == ["answered"]
 
 
 def test_work_on_io_from_outside_is_done_and_its_thread_is_told_of():

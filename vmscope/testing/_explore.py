@@ -65,9 +65,7 @@ class Given:
 
     def stop(self, run: Run, task: Task, point: int) -> Task | None:
         """Say who runs instead of `task`."""
-        if point != self.next:
-            return None
-        return self._take(run, run.others, point)
+        return self._take(run, run.others, point) if point == self.next else None
 
     def choose(self, run: Run, options: tuple[Task, ...], early: tuple[Task, ...], point: int) -> Task:
         """Say who runs next."""

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _explore_run as runs
@@ -50,6 +51,17 @@ def _label() -> tuple[int, int]:
     return (task.number, task.made)
 
 
+class _Controlled:
+    """What is made is under control; but the real thing where a thread from outside makes it for itself meanwhile."""
+
+    _make_real: Callable[[], Any]
+
+    def __new__(cls) -> Any:
+        if runs.running is not None and controlled() is None:
+            return cls._make_real()
+        return super().__new__(cls)
+
+
 def _outside(what: object) -> RuntimeError:
     """Refuse a thread that would have to wait and is not under control: nobody could tell it when to go on."""
     if runs.running is None:
@@ -61,8 +73,10 @@ def _outside(what: object) -> RuntimeError:
     )
 
 
-class ControlledLock:
+class ControlledLock(_Controlled):
     """threading.Lock."""
+
+    _make_real = _thread.allocate_lock
 
     def __init__(self) -> None:
         self._owner: object = None
@@ -132,8 +146,10 @@ class ControlledLock:
         return f"lock {self._label[0]}.{self._label[1]}" + (f", which {self._owner} has" if self._owner else "")
 
 
-class ControlledRLock:
+class ControlledRLock(_Controlled):
     """threading.RLock."""
+
+    _make_real = _thread.RLock
 
     def __init__(self) -> None:
         self._lock = ControlledLock()
@@ -192,8 +208,10 @@ class ControlledRLock:
         return repr(self._lock)
 
 
-class ControlledSimpleQueue:
+class ControlledSimpleQueue(_Controlled):
     """queue.SimpleQueue: a put is one step and never waits."""
+
+    _make_real = queue.SimpleQueue
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
