@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _explore_run as runs
@@ -54,7 +53,7 @@ def _label() -> tuple[int, int]:
 class _Controlled:
     """What is made is under control; but the real thing where a thread from outside makes it for itself meanwhile."""
 
-    _make_real: Callable[[], Any]
+    _make_real: Any
 
     def __new__(cls) -> Any:
         if runs.running is not None and controlled() is None:
