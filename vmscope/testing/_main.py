@@ -16,7 +16,6 @@ from .._errors import IllegalStateError
 from .._primitives import RLock, Thread, current_thread
 from ..coroutines._dispatcher import CoroutineDispatcher, Unconfined
 from ..coroutines._main import MainDispatcher, _main
-from ._dispatchers import TestDispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,8 +153,3 @@ def _switch(new: CoroutineDispatcher | None) -> None:
         new._retired = False
     if isinstance(old, MainForTest):
         old.retire()
-
-
-def is_test_dispatcher(dispatcher: object) -> bool:
-    """Say whether `dispatcher` runs on virtual time."""
-    return isinstance(dispatcher, TestDispatcher)
