@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from vmscope import Dispatchers, GlobalScope, HandlerThread, run_blocking, with_context
+from vmscope import Dispatchers, EmptyCoroutineContext, GlobalScope, HandlerThread, run_blocking, with_context
 from vmscope.testing import ScheduleError, explore
 from vmscope.testing._explore_places import places_of
 
@@ -748,6 +748,27 @@ def test_what_a_thread_from_outside_makes_for_itself_is_real():
 
     assert from_outside(act) == []
     assert ran == ["answered"]
+
+
+def test_a_worker_that_is_about_to_be_done_is_waited_for():
+    """Else it gives its place up in the exploration, and keeps for ever the one that is put back after it."""
+    began = threading.Event()
+
+    class Work:
+        def run(self):
+            began.set()
+            time.sleep(0.02)
+
+    Dispatchers.IO.dispatch(EmptyCoroutineContext, Work())
+    began.wait()
+
+    explore(two_that_do_nothing)
+
+    assert Dispatchers.IO._running == 0
+
+
+def two_that_do_nothing():
+    yield int, int
 
 
 def test_work_on_io_from_outside_is_done_and_its_thread_is_told_of():

@@ -328,7 +328,8 @@ class Exchange:
         own = [each for name, each in list(sys.modules.items()) if name.split(".")[0] == package and each is not None]
         mine = {each for name, each in sys.modules.items() if name.startswith(f"{package}.testing._explore")}
         self._modules = [each for each in dict.fromkeys([threading, queue, time, *modules, *own]) if each not in mine]
-        self._package = package
+        parts = ("coroutines._pool", "coroutines._timer", "looper._looper", "coroutines._job")
+        self._parts: list[Any] = [sys.modules[f"{package}.{part}"] for part in parts]
         self._saved: list[tuple[Any, str, Any]] = []
         self._made_before: list[tuple[Any, str, type]] = []
 
@@ -337,6 +338,7 @@ class Exchange:
         setattr(holder, name, value)
 
     def __enter__(self) -> Exchange:
+        self._let_the_pool_rest()
         kinds = {
             id(_real["Lock"]): ControlledLock, id(_real["allocate_lock"]): ControlledLock,
             id(_real["RLock"]): ControlledRLock, id(_thread.RLock): ControlledRLock,
@@ -378,9 +380,18 @@ class Exchange:
         looper._main = None
         job.NonCancellable._lock = ControlledRLock()
 
+    def _let_the_pool_rest(self) -> None:
+        """Wait, a second at most, until the threads of the shared pool have given up the places of their last tasks.
+
+        One that does so later takes itself off the count of the exploration, and stays for ever on the one kept here.
+        """
+        pool = self._parts[0]
+        for _ in range(1000):
+            if pool.pool.is_at_rest() and not (pool.Default._running or pool.IO._running):
+                return
+            _real["sleep"](0.001)
+
     def _save_package(self) -> None:
-        parts = ("coroutines._pool", "coroutines._timer", "looper._looper", "coroutines._job")
-        self._parts: list[Any] = [sys.modules[f"{self._package}.{part}"] for part in parts]
         pool, timer, looper, job = self._parts
         for shared in (pool.pool, pool.Default, pool.IO):
             for kind in type(shared).__mro__:
