@@ -26,8 +26,8 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[2]
 FILES = (
-    "looper/_queue.py", "coroutines/_job.py", "coroutines/_suspend.py", "coroutines/_dispatcher.py",
-    "lifecycle/_viewmodel.py",
+    "looper/_queue.py", "looper/_item.py", "coroutines/_job.py", "coroutines/_handlers.py", "coroutines/_suspend.py",
+    "coroutines/_dispatcher.py", "lifecycle/_viewmodel.py",
 )  # fmt: skip
 
 _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
