@@ -67,7 +67,10 @@ class Moody:
         return int, ()
 
 
-def test_a_call_that_cannot_be_sent_though_each_of_its_parts_can_says_what_it_died_of() -> None:
+def test_a_call_that_cannot_be_sent_though_each_of_its_parts_can_says_what_it_died_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "cloudpickle", raising=False)  # it would ask once more, and be answered
     with pytest.raises(OffloadError, match=r"the call of double cannot be pickled, .*: RuntimeError: not now; offload"):
         pickle.dumps(a_task(work.double, Moody()))
 

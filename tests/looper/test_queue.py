@@ -475,6 +475,39 @@ def test_a_barrier_that_was_removed_before_its_time_holds_back_nothing(queue, cl
     assert not queue.is_blocked_on_barrier
 
 
+@pytest.mark.parametrize("first_removed", ["the earlier", "the later", "the later, and then put again"])
+def test_a_barrier_that_is_put_before_one_that_stands_does_not_do_away_with_it(queue, clock, first_removed):
+    log: list[object] = []
+    later = queue.post_sync_barrier()
+    queue.put(Note("behind", log))
+    queue.run_due()
+    earlier = queue.post_sync_barrier(clock.now - 1.0)
+    queue.put_at(Note("between", log), clock.now - 0.5)
+    queue.run_due()
+    assert log == []
+
+    if first_removed == "the earlier":
+        queue.remove_sync_barrier(earlier)
+        queue.run_due()
+        assert log == ["between"]
+        queue.remove_sync_barrier(later)
+    else:
+        queue.remove_sync_barrier(later)
+        if first_removed == "the later, and then put again":
+            later = queue.post_sync_barrier(clock.now - 0.75)
+            queue.run_due()
+        assert log == []
+        queue.remove_sync_barrier(earlier)
+        queue.run_due()
+        if first_removed == "the later, and then put again":
+            assert log == []
+            queue.remove_sync_barrier(later)
+    queue.run_due()
+
+    assert log == ["between", "behind"]
+    assert queue.peek_when() is None
+
+
 def test_a_barrier_token_is_good_once(queue):
     token = queue.post_sync_barrier()
     queue.remove_sync_barrier(token)

@@ -739,17 +739,19 @@ class MessageQueue:
 
     def _begin_stall_locked(self, barrier: Barrier, when: float, seq: int) -> None:
         if not barrier.removed:
+            standing = self._barrier
+            if standing is not None and not standing.removed:  # put for a time before it: it holds again after this one
+                self._aside.append((*standing.key, standing))
             barrier.key = (when, seq)
             self._barrier = barrier
             self._horizon = -inf
 
     def _held_locked(self, item: Item, when: float, seq: int) -> bool:
         """Set `item` aside if a barrier before it holds it back; take a barrier up."""
-        if self._barrier is not None:
-            if not item.asynchronous and (when, seq) > self._barrier.key:
-                self._aside.append((when, seq, item))
-                return True
-        elif isinstance(item, Barrier):
+        if self._barrier is not None and not item.asynchronous and (when, seq) > self._barrier.key:
+            self._aside.append((when, seq, item))
+            return True
+        if isinstance(item, Barrier):
             self._begin_stall_locked(item, when, seq)
             return True
         return False
