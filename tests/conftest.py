@@ -7,6 +7,7 @@ test that expects such a death takes the fixture `uncaught` and empties it.
 from __future__ import annotations
 
 import io
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,9 @@ from vmscope.looper import _looper
 
 hypothesis.settings.register_profile("vmscope", deadline=None)  # how fast an example runs is no test
 hypothesis.settings.load_profile("vmscope")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` leaves it so, and the tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PATIENCE = 5.0  # seconds that a thread which was told to end may still take
 
