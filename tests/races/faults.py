@@ -266,9 +266,8 @@ FAULTS = [
           "a_value_that_is_resumed_and_lost_is_given_back"),
     # ---- the message queue
     Fault("look first, announce the sleep second", QUEUE,
-          "        self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce\n        try:\n"
-          "            while True:\n                seconds = self._rest()  # S2 then look",
-          "        try:\n            while True:\n                seconds = self._rest()  # S2 then look\n"
+          "                seconds = self._rest()  # S2 then look",
+          "                self._asleep = _AWAKE\n                seconds = self._rest()  # S2 then look\n"
           "                self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce",
           "put_against_falling_asleep"),
     Fault("ring first, put second", QUEUE,
@@ -280,9 +279,13 @@ FAULTS = [
           "        if inbox:\n            return 0.0",
           "a_timed_put_against_falling_asleep"),
     Fault("the time to sleep until is known before the look", QUEUE,
-          "        self._sleep_until = inf\n        self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce",
-          "        self._sleep_until = -inf\n        self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce",
+          "                self._sleep_until = inf\n                seconds = self._rest()",
+          "                self._sleep_until = -inf\n                seconds = self._rest()",
           "a_timed_put_against_falling_asleep"),
+    Fault("the time to sleep until stays for the second look", QUEUE,
+          "                self._sleep_until = inf\n                seconds = self._rest()",
+          "                seconds = self._rest()",
+          "a_timed_put_against_a_sleeper_that_woke_for_what_was_taken_back"),
     Fault("the horizon is moved and nobody looks behind it", QUEUE,
           "                if timed:\n                    continue\n",
           "                if False:\n                    continue\n",

@@ -787,6 +787,26 @@ def a_timed_put_against_falling_asleep():
     assert time.monotonic() <= 1001.0
 
 
+def a_timed_put_against_a_sleeper_that_woke_for_what_was_taken_back():
+    queue, late, gone, soon = MessageQueue(), Note(), Note(), Note()
+    queue.put_at(late, queue.clock() + 100)
+    queue.put_at(gone, queue.clock() + 1)
+
+    def consume():
+        queue.run_until(lambda: soon.ran)
+
+    def put():
+        time.sleep(0.5)
+        queue.remove(gone)  # nobody wakes the sleeper for that: it will find out
+        time.sleep(0.5)
+        queue.put_at(soon, queue.clock() + 1)
+
+    yield consume, put
+    assert not gone.ran
+    assert not late.ran
+    assert time.monotonic() <= 1002.0
+
+
 def a_timed_put_against_a_horizon_that_moves():
     now = [0.0]
     queue = MessageQueue(lambda: now[0])

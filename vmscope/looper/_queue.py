@@ -505,10 +505,11 @@ class MessageQueue:
     def _sleep(self, until: float = inf) -> None:
         """Sleep till something is due, somebody rings, or the machine's clock reads `until`."""
         longest = FIRST_WAIT if current_thread() is main_thread() else LONGEST_WAIT
-        self._sleep_until = inf
         self._asleep = _BEHIND_BARRIER if self._barrier is not None else _ASLEEP  # S1 announce
         try:
             while True:
+                # Before each look: where it wakes for what was taken back, a later item put meanwhile would not ring.
+                self._sleep_until = inf
                 seconds = self._rest()  # S2 then look
                 seconds = min(seconds, until - monotonic()) if until != inf else seconds
                 if seconds <= 0:
