@@ -148,12 +148,14 @@ class Works:
         """A thread of the program's own, a daemon, that launches as fast as it can."""
 
         def storm() -> None:
+            over = sys.is_finalizing
             try:
                 while True:
                     self.scope.launch(int)
                     time.sleep(0)
-            except (TypeError, AttributeError):
-                pass  # so late that the names in modules are None
+            except BaseException:
+                if not over():  # else it runs while the modules are emptied under it, and anything may be raised
+                    raise
 
         threading.Thread(target=storm, daemon=True).start()
 

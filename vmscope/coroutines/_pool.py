@@ -195,9 +195,13 @@ class _Crew:
         if self._was_joined:  # by the program itself
             return
         given_up = [task for known in self._given_up if (task := known()) is not None]
+        with self._lock:
+            running = [seat.task for seat in self._threads.values()]
+        # Those that are cancelled by now. Who is so later, by the end itself, has the rest of the time to clean up.
+        cancelled = [task for task in running if _is_cancelled(task)]
         began = monotonic()
         self.join(min(CANCELLED_GRACE, EXIT_GRACE), lambda task: all(task is not lost for lost in given_up))
-        self.join(EXIT_GRACE - (monotonic() - began), lambda task: not _is_cancelled(task))
+        self.join(EXIT_GRACE - (monotonic() - began), lambda task: all(task is not lost for lost in cancelled))
 
     def __repr__(self) -> str:
         return f"<Pool {self._name!r}, {self._count} threads>"
