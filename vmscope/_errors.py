@@ -33,12 +33,14 @@ class CancellationException(BaseException):
     __module__ = "vmscope"
     # No dict for each: where many are cancelled at once, the collector looks through all that their causes are made of.
     __slots__ = ("_job", "message", "source")
+    message: str | None
+    source: str
 
     def __init__(
         self, message: str | None = None, cause: BaseException | None = None, *, job: Any = None, source: str = ""
     ) -> None:
         if len(self.args) != (message is not None):  # else they are as they should be
-            self.args = () if message is None else (message,)
+            super().__init__(*(() if message is None else (message,)))
         self.message = message
         self.__cause__ = cause
         self._job = None if job is None else ref(job)
