@@ -161,17 +161,20 @@ def test_what_a_cancelled_coroutine_must_not_be_stopped_in_has_the_whole_grace()
     code, out, err = run("""
         from vmscope.coroutines import _pool
         _pool.EXIT_GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.0
-        there = threading.Event()
+        began, there = threading.Event(), threading.Event()
         def saves():
             there.set()
             time.sleep(0.05)
             print("saved", flush=True)
         async def body():
             try:
+                began.set()
                 await await_cancellation()
             finally:
                 await with_context(NonCancellable + Dispatchers.IO, saves)
-        GlobalScope.launch(body).cancel()
+        job = GlobalScope.launch(body)
+        began.wait()  # else it may be cancelled before it begins
+        job.cancel()
         there.wait()
     """)
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import atexit
 import os
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -174,10 +174,15 @@ class _Crew:
             is_worth_it: Asked about what a thread runs, None where that is nothing: whether to wait for its end.
         """
         deadline = inf if seconds is None else monotonic() + seconds
+        begun = monotonic() + 1.0
         while True:
             with self._lock:
                 threads = list(self._threads.items())
+                count = self._count - (current_thread() in self._threads)
             left = [(thread, seat) for thread, seat in threads if thread.is_alive() and thread is not current_thread()]
+            if len(left) < count and monotonic() < min(deadline, begun):
+                sleep(0.001)  # one was started just now, and has not said yet that it is there
+                continue
             waited_for = [thread for thread, seat in left if is_worth_it(seat.task)]
             if not waited_for or monotonic() >= deadline:
                 return [thread for thread, _ in left]
