@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 ORDER = """
-    _errors _clock _primitives
+    _errors _clock _primitives _thrown
     looper._fd looper._item looper._message looper._queue looper._looper looper._executor looper._handler
     looper._handler_thread looper._test_looper
     coroutines._context coroutines._exceptions coroutines._suspend coroutines._handlers coroutines._job

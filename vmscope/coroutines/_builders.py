@@ -12,6 +12,7 @@ from warnings import warn
 
 from .._errors import CancellationException, IllegalStateError, VmScopeWarning
 from .._primitives import current_thread
+from .._thrown import own
 from ..looper._looper import Looper, take_ctrl_c
 from ..looper._queue import MessageQueue
 from ._context import CoroutineContext, EmptyCoroutineContext, checked_context
@@ -321,7 +322,7 @@ class _AwaitAll(Continuation[None]):
                 break
             self._drop()
             if job._cause is not None:
-                raise awaited_error(job, self._frame)
+                raise awaited_error(job, self._frame, self._coroutine)
             return None
         return SUSPENDED
 
@@ -335,7 +336,7 @@ class _AwaitAll(Continuation[None]):
         awaited = cast("Deferred[Any]", job)
         if self._decides(awaited) and self._claim():
             self._drop()
-            error = None if cause is None else awaited_error(awaited, self._frame)
+            error = None if cause is None else awaited_error(awaited, self._frame, self._coroutine)
             self._coroutine._resume(None, error, CANCELLABLE, None)
 
     def _drop(self) -> None:
@@ -489,7 +490,7 @@ def _value_of(coroutine: Coroutine) -> Any:
     if coroutine._state == CANCELLED:
         error = coroutine._cause
         assert error is not None
-        raise error.with_traceback(coroutine._value)
+        raise own(error).with_traceback(coroutine._value)
     return coroutine._value
 
 

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .._errors import CancellationException, IllegalStateError
+from .._thrown import original
 from ._coroutine import needed
 from ._frame import InnerBlock, ScopeCoroutine, close_frame, make_frame
 from ._job import Job, cancel_tree
@@ -115,7 +116,7 @@ class CancelScope:
             return False
         frame._end_body(None, error)
         self._disarm()  # not before: who sets the deadline looks whether the block has ended after he put the timer
-        self.cancelled_caught = error is not None and error is self._own
+        self.cancelled_caught = error is not None and original(error) is self._own
         return self.cancelled_caught
 
     async def __aenter__(self) -> Self:

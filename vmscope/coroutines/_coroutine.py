@@ -32,6 +32,7 @@ from .._errors import (
     VmScopeWarning,
 )
 from .._primitives import DEBUG, RLock, report_uncaught
+from .._thrown import own
 from ..looper._looper import Looper
 from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, ThreadContextElement, join_for
 from ._deferred import Deferred, unread
@@ -152,6 +153,7 @@ class Coroutine(Job):
 
     else:
         __init__ = object.__init__  # made as `kind()`, without a call; see `_init_coroutine`
+    _throws = True
     asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
     _handles = True
 
@@ -443,7 +445,7 @@ class Coroutine(Job):
                     elif error is None:
                         wait = self._context.run(generator.send, value)
                     else:
-                        wait = self._context.run(generator.throw, error)
+                        wait = self._context.run(generator.throw, own(error, self))
                 except StopIteration as stop:
                     self._finish(stop.value, None)
                     break
@@ -508,7 +510,7 @@ class Coroutine(Job):
         try:
             if error is None:
                 return self._context.run(generator.send, value)
-            return self._context.run(generator.throw, error)
+            return self._context.run(generator.throw, own(error, self))
         finally:
             restore_all(elements, olds)
 

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
 from .._primitives import DEBUG, RLock, report_uncaught
+from .._thrown import another, own
 from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
 from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
 
@@ -100,7 +101,8 @@ class Deferred(Job, Generic[T_co]):
         """Suspend until it has ended, and give its result. Starts a lazy one.
 
         Raises:
-            BaseException: What it failed with, the same object each time.
+            BaseException: What it failed with, the same object each time; without the GIL a twin of it, while another
+                coroutine throws it.
             DeferredCancelledError: It was cancelled, while the caller was not.
             CancellationException: The caller was cancelled.
 
@@ -119,7 +121,7 @@ class Deferred(Job, Generic[T_co]):
         """
         error = self.get_completion_exception_or_none()
         if error is not None:
-            raise error.with_traceback(self._value)
+            raise own(error).with_traceback(self._value)
         return self._value  # type: ignore[no-any-return]
 
     def get_completion_exception_or_none(self) -> BaseException | None:
@@ -214,38 +216,38 @@ class _Await(Continuation[T]):
             if not frame.is_active:
                 raise self._cancellation_cause(frame)
         if job._state >= COMPLETED:
-            return self._outcome(frame)
-        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine._frame)
+            return self._outcome(coroutine)
+        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine)
 
-    def _outcome(self, frame: Job) -> T:
+    def _outcome(self, coroutine: Any) -> T:
         job = self._job
         if job._state != CANCELLED:
             return job._value  # type: ignore[no-any-return]
-        raise awaited_error(job, frame)
+        raise awaited_error(job, coroutine._frame, coroutine)
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         if self._claim():
-            error = None if cause is None else awaited_error(self._job, self._frame)
+            error = None if cause is None else awaited_error(self._job, self._frame, self._coroutine)
             self._coroutine._resume(job._value if cause is None else None, error, CANCELLABLE, None)
 
     def _cancellation_cause(self, job: Job) -> BaseException:
         """What the awaited one is ending with, where it is: the reason rather than the consequence."""
         cause = self._job._cause
-        return job.get_cancellation_exception() if cause is None else cause
+        return job.get_cancellation_exception() if cause is None else another(cause)
 
     def _take_back(self, cause: BaseException) -> None:
         self._job._remove_node(self)
 
 
-def awaited_error(job: Deferred[Any], frame: Job) -> BaseException:
-    """What awaiting `job`, which failed or was cancelled, raises for a caller whose job is `frame`."""
+def awaited_error(job: Deferred[Any], frame: Job, coroutine: Any) -> BaseException:
+    """What awaiting `job`, which failed or was cancelled, raises in `coroutine`, whose innermost job is `frame`."""
     cause = job._cause
     assert cause is not None
     unread.read(job)
     if not isinstance(cause, CancellationException):
-        return cause.with_traceback(job._value)
+        return own(cause, coroutine).with_traceback(job._value)
     if not frame.is_active:
-        return cause.with_traceback(None)
+        return another(cause).with_traceback(None)
     error = DeferredCancelledError(f"{job!r} was awaited and had been cancelled: {cause.reason}")
     error.__cause__ = cause
     return error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException
 from .._primitives import RLock
+from .._thrown import own
 from ._context import CoroutineName
 from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, current, needed
 from ._exceptions import handle_coroutine_exception
@@ -135,7 +136,7 @@ class FrameWait(Suspension[Any]):
                 frame._waits = coroutine
                 return SUSPENDED
         if frame._cause is not None:
-            raise frame._cause
+            raise own(frame._cause, coroutine)
         return frame._value
 
 
@@ -314,7 +315,7 @@ def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, str
         error = raised
         if error is None:
             return value
-    raise error
+    raise own(error, current.get())
 
 
 def new_frame(kind: type[F], coroutine: Coroutine) -> F:

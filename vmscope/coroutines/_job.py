@@ -40,7 +40,8 @@ from .._errors import (
     VmScopeWarning,
     add_suppressed,
 )
-from .._primitives import DEBUG, RLock
+from .._primitives import DEBUG, FREE_THREADED, RLock
+from .._thrown import another, original, traceback_of, twin
 from ._context import ContextElement, CoroutineContext
 from ._handlers import DisposableHandle
 from ._suspend import CANCELLED_PHASE, SUSPENDED, SUSPENDED_PHASE, Continuation, call
@@ -92,6 +93,7 @@ class Job(ContextElement):
     _supervises = False  # children fail alone
     _handles: bool  # somebody up there reports a child's failure
     _ends_on_cancel = False  # no body to wait for
+    _throws = False  # it has a generator of its own, in which it throws what it was cancelled with
 
     # Not `__new__`: a class that has one is made the slow way, and all below it: 0.05 us more for each launch (3.11).
     if TYPE_CHECKING:
@@ -228,7 +230,7 @@ class Job(ContextElement):
             CancellationException: It was cancelled, or has ended.
         """
         if not ACTIVE <= self._state <= COMPLETING:
-            raise self.get_cancellation_exception().with_traceback(None)
+            raise another(self.get_cancellation_exception()).with_traceback(None)
 
     def get_cancellation_exception(self) -> CancellationException:
         """Return why it was cancelled: the very object given to `cancel`, or one made for a failure.
@@ -479,17 +481,17 @@ class Job(ContextElement):
             exceptions = [self._cause, *(self._others or ())]
             final = _final_cause(exceptions)
             self._others = None
-        seen = {id(final)}
+        seen = {id(original(final))}
         for other in exceptions:
-            if id(other) not in seen and not isinstance(other, CancellationException):
-                seen.add(id(other))
+            if id(original(other)) not in seen and not isinstance(other, CancellationException):
+                seen.add(id(original(other)))
                 add_suppressed(final, other)
         if not _tell_parent(self, final):
             self._handle_failure(final)
         with self._lock:
             # Where it was raised: each rethrow starts from here and adds no lines for ever. A cancellation, one object
             # in many places, must pin no frames.
-            self._value = None if isinstance(final, CancellationException) else final.__traceback__
+            self._value = None if isinstance(final, CancellationException) else traceback_of(final, _thrower(self))
             nodes = self._leave_locked()
             self._cause = final  # not before: until here those who ask are told the first one, as in Kotlin
             self._state = CANCELLED
@@ -676,7 +678,7 @@ def attach(child: Job, parent: Job) -> None:
         if state <= COMPLETING:
             return
         cause = _cause_for_children(parent)
-    cancel_tree(child, cause)
+    cancel_tree(child, another(cause) if child._throws else cause)
 
 
 def _moved_on_locked(child: Job, parent: Job) -> int:
@@ -720,6 +722,13 @@ def cancellation(
 def _checked_exception(exception: object, where: str) -> None:
     if not isinstance(exception, BaseException):
         raise TypeError(f"{where} takes an exception, got {exception!r}")
+
+
+def _thrower(job: Job) -> Job:
+    """Return who throws what the body of `job` raises: itself, or for a block the coroutine that it is a part of."""
+    while not job._throws and job._parent is not None:
+        job = job._parent
+    return job
 
 
 def cancel_tree(job: Job, cause: BaseException) -> bool:
@@ -802,11 +811,14 @@ def _tell_next(visit: _Visit) -> _Visit | None:
     for node in visit.nodes:
         kind = node._kind
         if kind == CHILD:
-            if visit.child_cause is None:
-                visit.child_cause = _cause_for_children(visit.job)
-            outcome = node._begin_cancel(visit.child_cause)
+            cause = visit.child_cause
+            if cause is None:
+                cause = visit.child_cause = _cause_for_children(visit.job)
+            if FREE_THREADED and node._throws:  # pragma: no cover - without the GIL only: tests/test_thrown.py
+                cause = twin(cause)
+            outcome = node._begin_cancel(cause)
             if outcome >= _STARTED:
-                return _Visit(node, visit.child_cause, outcome == _ENDED)
+                return _Visit(node, cause, outcome == _ENDED)
         elif kind == WAITER:
             node.continuation._cancelled_by(visit.job)
         elif kind == ON_CANCELLING:

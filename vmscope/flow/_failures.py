@@ -12,6 +12,7 @@ from random import random
 from typing import Any
 
 from .._errors import CancellationException, add_suppressed
+from .._thrown import original
 from ..coroutines._coroutine import needed
 from ..coroutines._time import checked_seconds, delay
 from ._emit import Emit, FailedCollector, FlowCollector, Run, block_for, run_now, takes_collector
@@ -115,7 +116,7 @@ def _is_cancellation_of(frame: Any, failure: BaseException) -> bool:
     if not frame.is_cancelled or not isinstance(failure, CancellationException):
         return False
     cause = frame.get_cancellation_exception()
-    return failure is cause or (
+    return original(failure) is original(cause) or (
         failure.job is frame and failure.message == cause.message and failure.__cause__ is cause.__cause__
     )
 

@@ -31,7 +31,8 @@ from typing import Any, TypeVar
 
 from .._errors import IllegalStateError
 from .._primitives import FREE_THREADED, RLock
-from ..coroutines._coroutine import needed
+from .._thrown import own
+from ..coroutines._coroutine import current, needed
 from ..coroutines._job import ACTIVE, COMPLETING
 from ..coroutines._suspend import (
     CANCELLABLE,
@@ -309,7 +310,7 @@ class _Buffer(SharedFlow[T]):
                         yield slot  # not `yield from`: no generator for each wait
                     if value is _END:
                         if self._failure is not None:
-                            raise self._failure
+                            raise own(self._failure, current.get())
                         return
                 if not ACTIVE <= frame._state <= COMPLETING:
                     frame.ensure_active()

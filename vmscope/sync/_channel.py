@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, 
 
 from .._errors import CancellationException, IllegalStateError, add_suppressed
 from .._primitives import FREE_THREADED, RLock
+from .._thrown import another, own
 from ..coroutines._coroutine import current, needed, running_job
 from ..coroutines._exceptions import handle_coroutine_exception
 from ..coroutines._suspend import CANCELLABLE, DONE, Call, Suspending, Suspension, check_block
@@ -122,7 +123,7 @@ class ChannelResult(Generic[T_co]):
         if self._state == "success":
             return cast("T_co", self._value)
         if self._cause is not None:
-            raise self._cause
+            raise own(self._cause, current.get())
         if self._state == "closed":
             raise IllegalStateError("Trying to call 'get_or_raise' on a channel closed without a cause")
         raise IllegalStateError("Trying to call 'get_or_raise' on a failed result of a non-closed channel")
@@ -760,18 +761,18 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
             if failure is not None:
                 handle_coroutine_exception(context, failure)
 
-    def _send_error(self) -> BaseException:
-        """What sending to it raises, now that it is closed."""
-        return self._end_error(ClosedSendChannelError)
+    def _send_error(self, coroutine: Any = None) -> BaseException:
+        """What sending to it raises, now that it is closed, in `coroutine`; None for the code that calls this."""
+        return self._end_error(ClosedSendChannelError, coroutine)
 
-    def _receive_error(self) -> BaseException:
+    def _receive_error(self, coroutine: Any = None) -> BaseException:
         """What receiving from it raises, now that it is closed and has nothing."""
-        return self._end_error(ClosedReceiveChannelError)
+        return self._end_error(ClosedReceiveChannelError, coroutine)
 
-    def _end_error(self, without_cause: type[Exception]) -> BaseException:
+    def _end_error(self, without_cause: type[Exception], coroutine: Any) -> BaseException:
         if self._cause is None:
             return without_cause("Channel was closed")
-        return self._cause.with_traceback(self._traceback)
+        return own(self._cause, coroutine or current.get()).with_traceback(self._traceback)
 
     def _refuse(self, element: T, job: Job | None) -> NoReturn:
         """Raise what a send to the closed channel raises in a block of `job`."""
@@ -782,7 +783,7 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
             error = failure
         if self._overflow is _SUSPEND and job is not None and not job.is_active:
             # as in the reference, where the refusal may suspend
-            error = job.get_cancellation_exception().with_traceback(None)
+            error = another(job.get_cancellation_exception()).with_traceback(None)
         raise error
 
 
@@ -883,7 +884,7 @@ class _Send(Wait[None]):
         self._home._report_in(self._frame.coroutine_context, self._element)
 
     def _shut(self) -> None:
-        self._fail(self._home._send_error())
+        self._fail(self._home._send_error(self._coroutine))
 
 
 class _Receive(Wait[T]):
@@ -974,7 +975,7 @@ class _Receive(Wait[T]):
 
     def _shut(self) -> None:
         """The channel was closed while it waited."""
-        self._fail(self._home._receive_error())
+        self._fail(self._home._receive_error(self._coroutine))
 
 
 class _ReceiveCatching(_Receive[T]):
@@ -1019,6 +1020,6 @@ class _Next(_Receive[Any]):
 
     def _shut(self) -> None:
         if self._home._cause is not None:
-            self._fail(self._home._receive_error())
+            self._fail(self._home._receive_error(self._coroutine))
             return
         self._settle(CLOSED, CLOSED)

@@ -32,6 +32,7 @@ from math import inf, isnan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from .._primitives import FREE_THREADED, Lock, RLock, wait_in_turns
+from .._thrown import own
 from ..coroutines._context import EmptyCoroutineContext
 from ..coroutines._coroutine import current, needed
 from ..coroutines._job import ACTIVE, COMPLETING
@@ -306,8 +307,9 @@ class Wait(Decided[T]):
 class Parked:
     """A thread that waits, in the place of a coroutine: to the one who grants there is no difference."""
 
-    __slots__ = ("_bell", "_lock", "_waiter", "error", "value")
+    __slots__ = ("__weakref__", "_bell", "_lock", "_waiter", "error", "value")
     _state = ACTIVE
+    is_completed = True  # as who throws an exception: the thread throws it, and says so itself
     coroutine_context: CoroutineContext = EmptyCoroutineContext
 
     value: Any
@@ -367,7 +369,7 @@ def block(wait: Wait[T], timeout: float | None, where: str) -> T:
             raise timed_out
         thread._bell.acquire()  # granted in the last moment
     if thread.error is not None:
-        raise thread.error
+        raise own(thread.error)
     return thread.value  # type: ignore[no-any-return]
 
 

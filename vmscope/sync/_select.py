@@ -249,7 +249,8 @@ class _OnAwait(_OnJoin):
         job = self.what
         if job._state == CANCELLED:
             assert isinstance(job, Deferred)
-            raise awaited_error(job, self._select.coroutine._frame)
+            coroutine = self._select.coroutine
+            raise awaited_error(job, coroutine._frame, coroutine)
         return (job._value,)
 
 
