@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import pickle
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from vmscope import (
 from vmscope._errors import TimeoutCancellationException
 from vmscope._primitives import FREE_THREADED
 from vmscope._thrown import _own, _traceback_of, another, original, own, traceback_of, twin
+from vmscope.interop import await_future
 from vmscope.sync import Channel
 
 without_gil = pytest.mark.skipif(not FREE_THREADED, reason="with the GIL everybody is given the one object")
@@ -262,6 +264,14 @@ def test_each_receiver_of_a_channel_that_failed_throws_an_object_of_its_own() ->
 
     check_one_each(caught_at_once(channel.receive, lambda _scope: channel.close(LookupError("no"))))
     check_one_each(caught_at_once(channel.receive, lambda _scope: None))
+
+
+@without_gil
+def test_each_coroutine_that_waits_for_one_future_throws_an_object_of_its_own() -> None:
+    future: Future[None] = Future()
+
+    check_one_each(caught_at_once(lambda: await_future(future), lambda _scope: future.set_exception(LookupError("no"))))
+    check_one_each(caught_at_once(lambda: await_future(future), lambda _scope: None))
 
 
 @without_gil

@@ -383,3 +383,22 @@ def test_a_real_pool_and_the_main_looper(outcome: Outcome) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert outcome(body, pool) == (False, True)
+
+
+class Forgetful(Future[str]):
+    """Shaped like a future, and cannot tell what it failed with."""
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        raise LookupError("nobody noted it")
+
+
+def test_a_future_that_cannot_tell_its_outcome_fails_who_awaits_it() -> None:
+    future = Forgetful()
+    deferred = as_deferred(future)
+
+    future.set_result("value")
+
+    with pytest.raises(LookupError, match="nobody noted it"):
+        run_blocking(deferred.await_)
+    with pytest.raises(LookupError, match="nobody noted it"):
+        run_blocking(await_future, future)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
 from .._primitives import current_thread, main_thread, wait_in_turns
+from .._thrown import own
+from ..coroutines._coroutine import current
 from ..coroutines._deferred import CompletableDeferred, Deferred, unread
 from ..coroutines._dispatcher import CoroutineDispatcher
 from ..coroutines._suspend import Suspending, call, suspend_cancellable_coroutine
@@ -52,7 +54,13 @@ def await_future(future: Future[T]) -> Suspending[T]:
 def _await_future(future: Future[T]) -> Generator[Any, Any, T]:
     if not future.done():
         yield from suspend_cancellable_coroutine(_Waiting(future).begin)
-    return outcome_of(future)
+    error = failure_of(future)
+    if error is None:
+        return future.result()
+    try:
+        raise own(error, current.get())
+    finally:
+        del error  # its traceback holds this frame
 
 
 class _Waiting:
@@ -93,10 +101,14 @@ def as_deferred(future: Future[T]) -> Deferred[T]:
 
     def over(done: Future[T]) -> None:
         try:
-            deferred.complete(outcome_of(done))
-        except BaseException as failure:  # noqa: BLE001  (the outcome, whatever it is)
-            cause = failure.__cause__ if done.cancelled() else failure
-            deferred.complete_exceptionally(cause if isinstance(cause, CancellationException) else failure)
+            failure = failure_of(done)
+            if failure is None:
+                deferred.complete(done.result())
+                return
+        except BaseException as fault:  # noqa: BLE001  (what only looks like a future; whoever awaits must not hang)
+            failure = fault
+        cause = failure.__cause__ if done.cancelled() else failure
+        deferred.complete_exceptionally(cause if isinstance(cause, CancellationException) else failure)
 
     def ended(cause: BaseException | None) -> None:
         if cause is not None and not future.done():
@@ -107,19 +119,12 @@ def as_deferred(future: Future[T]) -> Deferred[T]:
     return deferred
 
 
-def outcome_of(future: Future[T]) -> T:
-    """Return the result of a future that is done, or raise what its awaiter is to see."""
+def failure_of(future: Future[Any]) -> BaseException | None:
+    """Return what the awaiter of a future that is done is to see; None where that has a result."""
     if future.cancelled():
-        raise cancelled_elsewhere("the future", CancelledError())
+        return cancelled_elsewhere("the future", CancelledError())
     error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, CancellationException):
-        raise cancelled_elsewhere("the work of the future", error)
-    try:
-        raise error
-    finally:
-        del error  # its traceback holds this frame
+    return cancelled_elsewhere("the work of the future", error) if isinstance(error, CancellationException) else error
 
 
 def request_cancel(future: Any) -> None:
