@@ -230,6 +230,26 @@ def test_one_of_two_first_comers_wins_in_setdefault():
         assert seen[0] is seen[1] is kept["inside"]
 
 
+def test_of_two_who_pop_a_key_with_a_default_one_gets_the_value():
+    # The calls that a channel gives out again: no two callers have the same.
+    spare: dict[type, list[int]] = {int: []}
+    shared: list[int] = []
+
+    def use() -> None:
+        for _ in range(MANY):
+            mine = spare.pop(int, None)
+            if mine is not None:
+                mine.append(0)
+                shared.extend(mine[1:])  # what another one has put there who holds it, too
+                mine.pop()
+                spare[int] = mine
+
+    at_once(use, use, use)
+
+    assert shared == []
+    assert spare == {int: []}
+
+
 def test_a_copy_of_a_dict_is_taken_while_another_thread_changes_it():
     # `live_queues` and the reset after a fork rest on it.
     kept = dict.fromkeys(range(50))

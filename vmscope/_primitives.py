@@ -6,6 +6,7 @@ package rests on without the GIL. The rest of the package takes these names from
 What is rested on, and held by `tests/test_ground.py`:
     deque.append, appendleft, popleft and SimpleQueue.put are one step on every build, and may run in a signal handler
     or a finalizer that interrupts the same call. Copying a deque is one step with the GIL only: see `snapshot`.
+    Of those who pop a key of a dict with a default, one gets the value.
     A C RLock may be taken again by the thread that holds it, so a finalizer that runs inside a critical section
     enters it instead of waiting for itself.
 """

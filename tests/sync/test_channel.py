@@ -782,7 +782,7 @@ def test_a_call_that_is_given_out_again_is_a_call_of_its_own() -> None:
     channel: Channel[int] = Channel(2)
 
     def body() -> Body:
-        for call in (channel.send(1), channel.receive()):
+        for call in (channel.send(1), channel.receive(), channel.send(1), channel._next()):
             yield from call
             with pytest.raises(IllegalStateError, match="awaited twice"):
                 yield from call
@@ -792,6 +792,8 @@ def test_a_call_that_is_given_out_again_is_a_call_of_its_own() -> None:
             channel.send(3)
         with pytest.warns(VmScopeWarning, match=r"receive\(\.\.\.\) was called and its result dropped"):
             channel.receive()
+        with pytest.warns(VmScopeWarning, match=r"has_next\(\.\.\.\) was called and its result dropped"):
+            channel._next()
 
     run_blocking(body)
     assert drained(channel) == [2]
