@@ -1602,6 +1602,71 @@ def test_a_thread_of_the_pool_does_not_wait_for_itself(uncaught: list[BaseExcept
     assert str(uncaught.pop()) == "slip"
 
 
+class Bell(_pool.SimpleQueue):  # type: ignore[type-arg]
+    """What `join` waits on for a worker that was started: opens `gate` once `most` are waiting, and hides no wait."""
+
+    def __init__(self, gate: threading.Event, most: int = 1) -> None:
+        self.gate = gate
+        self.waiting = threading.Barrier(most, action=gate.set)
+        self.rang: list[bool] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if not self.gate.is_set():
+            self.waiting.wait(10)
+        try:
+            told = super().get(timeout=10)
+        except _pool.Empty:
+            self.rang.append(False)
+            raise
+        self.rang.append(True)
+        return told
+
+
+@pytest.mark.parametrize("joiners", [1, 2])
+def test_a_join_waits_for_a_worker_that_was_started_just_now(monkeypatch: pytest.MonkeyPatch, joiners: int) -> None:
+    """D12, D18: it has its task, and has not said yet that it is there."""
+    gate, log = threading.Event(), list[str]()
+    serve = _pool._Crew._serve
+
+    def slow_to_come(crew: Any) -> None:
+        assert gate.wait(10)
+        serve(crew)
+
+    monkeypatch.setattr(_pool._Crew, "_serve", slow_to_come)
+    pool = _pool.Pool("fresh")
+    pool._crew._arrived = bell = Bell(gate, joiners)
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+    pool.shut()
+    with ThreadPoolExecutor(joiners) as threads:
+        left = list(threads.map(lambda _: (pool.join(10), list(log)), range(joiners)))
+
+    assert left == [([], ["fresh-1"])] * joiners
+    assert bell.rang == [True] * joiners
+
+
+def test_a_join_does_not_wait_for_a_worker_that_could_not_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D12, F51: it was refused as another thread had begun to wait."""
+    gate, asked, log = threading.Event(), threading.Event(), list[str]()
+
+    def refuse(*_: object, **__: object) -> None:
+        asked.set()
+        assert gate.wait(10)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_pool, "start_thread", refuse)
+    pool = _pool.Pool("refused")
+    pool._crew._arrived = bell = Bell(gate)
+    caller = threading.Thread(target=lambda: pool.dispatch(EmptyCoroutineContext, Named(log)), name="caller")
+    caller.start()
+    assert asked.wait(10)
+    pool.shut()
+
+    assert pool.join(10) == []
+    caller.join(10)
+    assert bell.rang == [True]
+    assert log == ["caller"]
+
+
 def test_ensure_active_is_seen_by_a_plain_function_on_io(main: VMain, scope: CoroutineScope) -> None:
     """D2, X3"""
     gate, started = threading.Event(), threading.Event()

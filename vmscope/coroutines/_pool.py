@@ -10,8 +10,8 @@ Invariants
     I3  the end of the process waits for no task that somebody has waited for before, in vain: a window that has closed
         over a hung worker, `Dispatchers.shutdown`.
 Locks
-    `_lock` of a crew guards its `_queued`, `_waiting`, `_count`, `_threads`, `_shut`. A leaf; reentrant, because a
-    finalizer may put a task.
+    `_lock` of a crew guards its `_queued`, `_waiting`, `_count`, `_starting`, `_threads`, `_shut`. A leaf; reentrant,
+    because a finalizer may put a task.
 Counterpart: kotlinx.coroutines.scheduling.CoroutineScheduler, without its stealing.
 """
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import atexit
 import os
 from math import inf
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -44,6 +44,8 @@ KEEP_ALIVE = 30.0
 EXIT_GRACE = 2.0
 #: The same for coroutines that have been cancelled: time to clean up, but not for a call that hangs.
 CANCELLED_GRACE = 0.5
+#: Seconds that `join` waits for a thread that was started and has not come yet.
+ARRIVAL_GRACE = 1.0
 
 
 class _Crew:
@@ -53,8 +55,8 @@ class _Crew:
     """
 
     __slots__ = (
-        "_count", "_given_up", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut", "_tasks",
-        "_threads", "_waiting", "_was_joined",
+        "_arrived", "_count", "_given_up", "_keep_alive", "_lock", "_made", "_most", "_name", "_queued", "_shut",
+        "_starting", "_tasks", "_threads", "_waiting", "_was_joined",
     )  # fmt: skip
 
     def __init__(self, name: str, most: int | None, keep_alive: float | None) -> None:
@@ -68,6 +70,8 @@ class _Crew:
         self._was_joined = False
         self._made = 0
         self._count = 0
+        self._starting = 0  # of these, how many have not come yet: they are not in `_threads`
+        self._arrived: SimpleQueue[None] = SimpleQueue()  # wakes `join`; a signal handler may be inside an Event
         self._queued = 0
         self._waiting = 0
         self._shut = False
@@ -89,6 +93,7 @@ class _Crew:
                 return
             self._waiting += 1
             self._count += 1
+            self._starting += 1
             self._made += 1
             name = self._name if self._most == 1 else f"{self._name}-{self._made}"
         self._add_thread(name)
@@ -103,9 +108,16 @@ class _Crew:
             with self._lock:
                 self._waiting -= 1
                 self._count -= 1
+                self._arrive_locked()
                 if self._count:
                     return  # those that are there will come to it
             self._run_here()
+
+    def _arrive_locked(self) -> None:
+        """A thread that was to start is there, or will not come."""
+        self._starting -= 1
+        if self._shut:  # else nobody is in `join`, and who comes later finds it counted
+            self._arrived.put(None)
 
     def _run_here(self) -> None:
         """Run what is queued on the calling thread: better late and here than never."""
@@ -123,6 +135,7 @@ class _Crew:
         me, seat = current_thread(), here.loop
         with self._lock:
             self._threads[me] = seat
+            self._arrive_locked()
         try:
             while True:
                 task = self._take()
@@ -174,20 +187,29 @@ class _Crew:
             is_worth_it: Asked about what a thread runs, None where that is nothing: whether to wait for its end.
         """
         deadline = inf if seconds is None else monotonic() + seconds
-        begun = monotonic() + 1.0
+        patience = min(deadline, monotonic() + ARRIVAL_GRACE)
         while True:
             with self._lock:
                 threads = list(self._threads.items())
-                count = self._count - (current_thread() in self._threads)
-            left = [(thread, seat) for thread, seat in threads if thread.is_alive() and thread is not current_thread()]
-            if len(left) < count and monotonic() < min(deadline, begun):
-                sleep(0.001)  # one was started just now, and has not said yet that it is there
+                starting = self._starting
+            if starting and (rest := patience - monotonic()) > 0:
+                self._await_arrival(rest)
                 continue
+            left = [(thread, seat) for thread, seat in threads if thread.is_alive() and thread is not current_thread()]
             waited_for = [thread for thread, seat in left if is_worth_it(seat.task)]
             if not waited_for or monotonic() >= deadline:
                 return [thread for thread, _ in left]
             for thread in waited_for:
                 thread.join(None if deadline == inf else max(0.0, deadline - monotonic()))
+
+    def _await_arrival(self, seconds: float) -> None:
+        """Wait until one of the threads that were started is there, or will not come."""
+        try:
+            self._arrived.get(timeout=seconds)
+        except Empty:
+            return
+        if not self._starting:
+            self._arrived.put(None)  # it was the last one, and another thread may wait in `join`, too
 
     def give_up_cancelled(self) -> None:
         """Note what is cancelled and still runs: the end waits for what its thread runs next, and not for this."""
