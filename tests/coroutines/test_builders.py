@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
@@ -418,27 +418,35 @@ def test_await_all_fails_with_the_first_failure_and_leaves_the_rest_alone(
     assert on_main(body) == 1
 
 
+class Struck(CompletableDeferred[str]):
+    """It has `strike(it)` done between the look at its state and the registration with it."""
+
+    __slots__ = ("_strike",)
+
+    def __init__(self, strike: Callable[[CompletableDeferred[str]], object], *value: str) -> None:
+        super().__init__(*value)
+        self._strike = strike
+
+    def _add_node(self, node: Any) -> bool:
+        self._strike(self)
+        return super()._add_node(node)
+
+
+async def told(seen: list[object], call: Callable[[], Awaitable[object]]) -> None:
+    """Await it, and write its value down, or why it was cancelled."""
+    try:
+        seen.append(await call())
+    except CancellationException as cancelled:
+        seen.append(str(cancelled))
+        raise
+
+
 def test_a_cancellation_that_is_faster_than_the_look_at_a_finished_one_wins(main: VMain, scope: CoroutineScope) -> None:
     """B8, P2: another thread cancels the caller between its registration and its look."""
+    done, late = CompletableDeferred(1), Struck(lambda _: caller.cancel("faster"), "value")
+    seen: list[object] = []
 
-    class Struck(CompletableDeferred[int]):
-        __slots__ = ()
-
-        def _add_node(self, node: Any) -> bool:
-            caller.cancel("faster")
-            return super()._add_node(node)
-
-    done, struck = CompletableDeferred(1), Struck(2)
-    seen: list[str] = []
-
-    async def body() -> None:
-        try:
-            seen.append(str(await await_all(done, struck)))
-        except CancellationException as cancelled:
-            seen.append(str(cancelled))
-            raise
-
-    caller = scope.launch(body)
+    caller = scope.launch(told, seen, lambda: await_all(done, late))
     main.drain()
 
     assert seen == ["faster"]
@@ -447,17 +455,11 @@ def test_a_cancellation_that_is_faster_than_the_look_at_a_finished_one_wins(main
 
 def test_a_deferred_that_ends_as_it_is_awaited_gives_its_value_at_once(main: VMain, on_main: OnMain) -> None:
     """B5: between the look at its state and the registration."""
-
-    class Quick(CompletableDeferred[str]):
-        __slots__ = ()
-
-        def _add_node(self, node: Any) -> bool:
-            self.complete("value")
-            return super()._add_node(node)
+    quick = Struck(lambda deferred: deferred.complete("value"))
 
     async def body() -> tuple[str, int]:
         before = main.dispatches
-        value = await Quick().await_()
+        value = await quick.await_()
         return value, main.dispatches - before
 
     assert on_main(body) == ("value", 0)
@@ -465,25 +467,10 @@ def test_a_deferred_that_ends_as_it_is_awaited_gives_its_value_at_once(main: VMa
 
 def test_a_cancellation_that_is_faster_than_the_end_of_the_awaited_wins(main: VMain, scope: CoroutineScope) -> None:
     """B5, P2: both come between the look at its state and the registration."""
+    quick = Struck(lambda deferred: (caller.cancel("faster"), deferred.complete("value")))
+    seen: list[object] = []
 
-    class Struck(CompletableDeferred[str]):
-        __slots__ = ()
-
-        def _add_node(self, node: Any) -> bool:
-            caller.cancel("faster")
-            self.complete("value")
-            return super()._add_node(node)
-
-    seen: list[str] = []
-
-    async def body() -> None:
-        try:
-            seen.append(await Struck().await_())
-        except CancellationException as cancelled:
-            seen.append(str(cancelled))
-            raise
-
-    caller = scope.launch(body)
+    caller = scope.launch(told, seen, quick.await_)
     main.drain()
 
     assert seen == ["faster"]

@@ -639,6 +639,16 @@ def test_a_deferred_that_was_cancelled_gives_way_to_the_cancellation_of_who_wait
     assert job.is_cancelled
 
 
+def cancel_in_vain(main: VMain, scope: CoroutineScope, body: Callable[[], Generator[Any, Any, None]]) -> None:
+    """Launch `body`, which swallows its cancellation each time: it is closed with a warning, and over."""
+    job = scope.launch(body)
+    main.run_current()
+    job.cancel()
+    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
+        main.run_current()
+    assert job.is_completed
+
+
 def test_one_that_even_refuses_to_be_closed_is_reported_and_over(
     main: VMain, scope: CoroutineScope, uncaught: list[BaseException]
 ) -> None:
@@ -653,13 +663,8 @@ def test_one_that_even_refuses_to_be_closed_is_reported_and_over(
             except GeneratorExit:
                 raise LookupError("not me") from None
 
-    job = scope.launch(stubborn)
-    main.run_current()
-    job.cancel()
-    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
-        main.run_current()
+    cancel_in_vain(main, scope, stubborn)
 
-    assert job.is_completed
     assert str(uncaught.pop()) == "not me"
 
 
@@ -677,11 +682,6 @@ def test_a_body_that_swallows_every_cancellation_is_closed_with_a_warning(main: 
         finally:
             log.append("finally")
 
-    job = scope.launch(stubborn)
-    main.run_current()
-    job.cancel()
-    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
-        main.run_current()
+    cancel_in_vain(main, scope, stubborn)
 
-    assert job.is_completed
     assert log == ["finally"]

@@ -910,30 +910,23 @@ def test_a_task_that_comes_as_the_worker_of_a_view_leaves_is_run() -> None:
     view = own.limited_parallelism(1)
     log: list[str] = []
 
-    class Task:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def run(self) -> None:
-            log.append(self.name)
-
     class Window:
         """The view's lock; as the worker asks for it to leave, another task is queued."""
 
         def __enter__(self) -> None:
-            if log == ["first"]:
+            if log == ["first runs"]:
                 log.append("put")
-                view.dispatch(EmptyCoroutineContext, Task("second"))
+                view.dispatch(EmptyCoroutineContext, Task("second", log))
 
         def __exit__(self, *_: object) -> None:
             """Nobody else is here."""
 
     assert isinstance(view, LimitedDispatcher)
-    view.dispatch(EmptyCoroutineContext, Task("first"))
+    view.dispatch(EmptyCoroutineContext, Task("first", log))
     view._lock = Window()  # type: ignore[assignment]
     own.run_all()
 
-    assert log == ["first", "put", "second"]
+    assert log == ["first runs", "put", "second runs"]
 
 
 def test_a_view_of_main_is_main(main: VMain) -> None:
@@ -982,21 +975,14 @@ def test_a_worker_that_its_parent_does_not_take_costs_its_view_no_place() -> Non
     view = parent.limited_parallelism(1)
     log: list[str] = []
 
-    class Task:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def run(self) -> None:
-            log.append(self.name)
-
     parent.broken = LookupError("slip")
     with pytest.raises(LookupError, match="slip"):
-        view.dispatch(EmptyCoroutineContext, Task("refused"))
+        view.dispatch(EmptyCoroutineContext, Task("refused", log))
     parent.broken = None
-    view.dispatch(EmptyCoroutineContext, Task("taken"))
+    view.dispatch(EmptyCoroutineContext, Task("taken", log))
     parent.run_all()
 
-    assert "taken" in log
+    assert "taken runs" in log
 
 
 @pytest.mark.parametrize("parallelism", [True, 1.5, "2"], ids=repr)

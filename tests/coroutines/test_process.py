@@ -41,15 +41,20 @@ def test_a_process_ends_quietly_whatever_is_pending(what: str) -> None:
     assert run(PENDING[what]) == (0, "", "")
 
 
-def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None:
-    """I8, D18, F11"""
-    code, out, err = run("""
+#: Of programs: a call that hangs, and tells when it has begun.
+STUCK = """
         from vmscope.coroutines import _pool
-        _pool.EXIT_GRACE = 0.1
         started = threading.Event()
         def stuck():
             started.set()
             threading.Event().wait()
+"""
+
+
+def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None:
+    """I8, D18, F11"""
+    code, out, err = run(STUCK + """
+        _pool.EXIT_GRACE = 0.1
         GlobalScope.launch(stuck, context=Dispatchers.IO)
         started.wait()
         print("main is over")
@@ -118,13 +123,8 @@ def test_work_that_runs_at_exit_may_finish() -> None:
 
 def test_a_call_that_was_abandoned_and_hangs_gets_the_short_grace_of_what_is_cancelled() -> None:
     """I8, X17"""
-    code, out, err = run("""
-        from vmscope.coroutines import _pool
+    code, out, err = run(STUCK + """
         _pool.EXIT_GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.01
-        started = threading.Event()
-        def stuck():
-            started.set()
-            threading.Event().wait()
         async def body():
             call = launch(lambda: run_blocking_io(stuck, abandon_on_cancel=True))
             await run_blocking_io(started.wait)
@@ -183,13 +183,8 @@ def test_what_a_cancelled_coroutine_must_not_be_stopped_in_has_the_whole_grace()
 
 def test_a_program_that_has_waited_for_its_workers_itself_does_not_wait_once_more() -> None:
     """I8, D18: `Dispatchers.shutdown`; its child process, which has a pool of its own, does."""
-    code, out, err = run("""
-        from vmscope.coroutines import _pool
+    code, out, err = run(STUCK + """
         _pool.EXIT_GRACE = _pool.CANCELLED_GRACE = 3600.0
-        started = threading.Event()
-        def stuck():
-            started.set()
-            threading.Event().wait()
         GlobalScope.launch(stuck, context=Dispatchers.IO)
         started.wait()
         print("stuck" in Dispatchers.shutdown(0.01)[0], flush=True)

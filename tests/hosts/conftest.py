@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 
 import pytest
@@ -149,6 +150,12 @@ class Toolkits:
                 return code, before + printed
             before += answer.decode(errors="replace")  # what the toolkit itself has to say
         return player.wait(), before
+
+    def printed(self, kit: str, head: str, program: str) -> str:
+        """Ask `kit` to run `program` after `head`; what it has printed, once it has ended well."""
+        code, printed = self.ask(kit, head + textwrap.dedent(program))
+        assert code == 0, printed
+        return printed
 
     def run(self, kit: str, *arguments: str) -> tuple[int, str]:
         """Run a program on `kit` in a process of its own; its exit code, and what it has printed."""

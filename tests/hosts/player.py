@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 
 HANGS = 30.0  # seconds after which a program has hung
 
@@ -31,6 +32,14 @@ def play(program: str) -> tuple[int, str]:
             code = 1
     faulthandler.cancel_dump_traceback_later()
     return code, printed.getvalue()
+
+
+def refused(function: Callable[..., object], *args: object) -> None:
+    """For the programs: print how `function(*args)` is refused, and the end of what it says."""
+    try:
+        function(*args)
+    except Exception as refusal:  # noqa: BLE001  (the test says which it is to be)
+        print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
 
 
 if __name__ == "__main__":

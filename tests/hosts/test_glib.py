@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from .conftest import Toolkits
 
 HEAD = """
@@ -16,9 +14,7 @@ loop = GLib.MainLoop()
 
 
 def run(toolkits: Toolkits, program: str) -> list[str]:
-    code, printed = toolkits.ask("glib", HEAD + textwrap.dedent(program))
-    assert code == 0, printed
-    return printed.splitlines()
+    return toolkits.printed("glib", HEAD, program).splitlines()
 
 
 def test_what_is_no_loop_and_no_widget_is_refused(toolkits: Toolkits) -> None:
@@ -26,11 +22,7 @@ def test_what_is_no_loop_and_no_widget_is_refused(toolkits: Toolkits) -> None:
     printed = run(
         toolkits,
         """
-        def refused(function, *args):
-            try:
-                function(*args)
-            except Exception as refusal:
-                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        from tests.hosts.player import refused
         refused(glib.install, 5)
         host = glib.install(loop)
         refused(host.bind, GObject.Object())

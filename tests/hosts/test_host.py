@@ -386,22 +386,23 @@ def interrupts_twice(host: Host, over: threading.Event) -> None:
     over.wait(10)
 
 
+async def interrupted_twice_as_it_cleans_up(host: Host, over: threading.Event) -> None:
+    try:
+        await await_cancellation()
+    finally:
+        await with_context(NonCancellable + Dispatchers.IO, interrupts_twice, host, over)
+
+
 def test_a_second_ctrl_c_ends_the_wait_for_what_cleans_up_and_is_told_first(host: Drum) -> None:
     """U2"""
     log: list[object] = []
     over = threading.Event()
 
-    async def cleans_up() -> None:
-        try:
-            await await_cancellation()
-        finally:
-            await with_context(NonCancellable + Dispatchers.IO, interrupts_twice, host, over)
-
     def ends() -> None:
         log.append(host.close(60.0))
         raise SystemExit(3)
 
-    job = host.scope.launch(cleans_up)
+    job = host.scope.launch(interrupted_twice_as_it_cleans_up, host, over)
     host.handler.post(ends)
     host.beat()
 
@@ -416,16 +417,10 @@ def test_a_second_ctrl_c_while_it_closes_after_a_failure_leaves_that_failure(hos
     host.looper.on_uncaught = lambda message, failure: False
     over = threading.Event()
 
-    async def cleans_up() -> None:
-        try:
-            await await_cancellation()
-        finally:
-            await with_context(NonCancellable + Dispatchers.IO, interrupts_twice, host, over)
-
     def fail() -> None:
         raise LookupError("first")
 
-    job = host.scope.launch(cleans_up)
+    job = host.scope.launch(interrupted_twice_as_it_cleans_up, host, over)
     host.handler.post(fail)
     host.beat()
 

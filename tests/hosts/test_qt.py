@@ -220,11 +220,7 @@ def test_what_qt_has_deleted_is_refused_and_does_not_keep_the_host_from_closing(
     program = HEAD.format(binding=binding) + textwrap.dedent(
         """
         delete = importlib.import_module("shiboken6" if binding == "PySide6" else "PyQt6.sip").delete
-        def refused(function, *args):
-            try:
-                function(*args)
-            except Exception as refusal:
-                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        from tests.hosts.player import refused
         thread = threading.Thread(target=refused, args=(qt.install, app))
         thread.start()
         thread.join()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from .conftest import Toolkits
 
 HEAD = """
@@ -39,9 +37,7 @@ class HostedApp(App):
 
 
 def run(toolkits: Toolkits, program: str) -> list[str]:
-    code, printed = toolkits.ask("textual", HEAD + textwrap.dedent(program))
-    assert code == 0, printed
-    return printed.splitlines()
+    return toolkits.printed("textual", HEAD, program).splitlines()
 
 
 def test_posts_of_a_thread_change_widgets_on_the_apps_own_thread(toolkits: Toolkits) -> None:

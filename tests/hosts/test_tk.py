@@ -20,9 +20,7 @@ root.update()
 
 
 def run(toolkits: Toolkits, program: str) -> str:
-    code, printed = toolkits.ask("tk", HEAD + textwrap.dedent(program))
-    assert code == 0, printed
-    return printed
+    return toolkits.printed("tk", HEAD, program)
 
 
 def test_the_close_button_closes_the_host_before_the_window_goes(toolkits: Toolkits) -> None:
@@ -200,11 +198,7 @@ def test_what_is_no_root_or_has_gone_is_refused(toolkits: Toolkits) -> None:
     printed = run(
         toolkits,
         """
-        def refused(function, *args):
-            try:
-                function(*args)
-            except Exception as refusal:
-                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        from tests.hosts.player import refused
         refused(tk.install, 5)
         host = tk.install(root)
         refused(host.bind, 5)

@@ -16,9 +16,7 @@ app = wx.GetApp() or wx.App()
 
 
 def run(toolkits: Toolkits, program: str) -> list[str]:
-    code, printed = toolkits.ask("wx", HEAD + textwrap.dedent(program))
-    assert code == 0, printed
-    return printed.splitlines()
+    return toolkits.printed("wx", HEAD, program).splitlines()
 
 
 def test_what_is_no_application_and_no_window_is_refused(toolkits: Toolkits) -> None:
@@ -26,11 +24,7 @@ def test_what_is_no_application_and_no_window_is_refused(toolkits: Toolkits) -> 
     printed = run(
         toolkits,
         """
-        def refused(function, *args):
-            try:
-                function(*args)
-            except Exception as refusal:
-                print(type(refusal).__name__, str(refusal).rpartition(": ")[2])
+        from tests.hosts.player import refused
         refused(host_of_wx.install, 5)
         host = host_of_wx.install(app)
         refused(host.bind, 5)

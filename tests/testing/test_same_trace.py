@@ -5,7 +5,8 @@ Beside that: what began has ended, nobody ends before his children, and time nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -60,6 +61,18 @@ class Program:
     def end(self, number: int, kind: str) -> Callable[[BaseException | None], None]:
         return lambda cause: self.write("over", number, kind, type(cause).__name__)
 
+    @contextmanager
+    def noted(self, number: int) -> Iterator[None]:
+        """Around a body: how it begins and ends."""
+        self.write("begin", number)
+        try:
+            yield
+        except (Failure, CancellationException) as failure:
+            self.write("raises", number, str(failure))
+            raise
+        finally:
+            self.write("leaves", number)
+
     # -- the one thing that both spellings do by themselves is to wait
 
     def at_once(self, number: int, children: list[Job], act: str, *given_: Any) -> None:
@@ -98,35 +111,23 @@ class Program:
 class InGenerators(Program):
     def spelled(self, number: int, body: Body) -> Generator[Any, Any, None]:
         children: list[Job] = []
-        self.write("begin", number)
-        try:
+        with self.noted(number):
             for act in body:
                 wait = self.wait(number, children, *act)
                 if wait is not None:
                     yield from wait
                 self.write(act[0], number)
-        except (Failure, CancellationException) as failure:
-            self.write("raises", number, str(failure))
-            raise
-        finally:
-            self.write("leaves", number)
 
 
 class InAsyncDef(Program):
     async def spelled(self, number: int, body: Body) -> None:
         children: list[Job] = []
-        self.write("begin", number)
-        try:
+        with self.noted(number):
             for act in body:
                 wait = self.wait(number, children, *act)
                 if wait is not None:
                     await wait
                 self.write(act[0], number)
-        except (Failure, CancellationException) as failure:
-            self.write("raises", number, str(failure))
-            raise
-        finally:
-            self.write("leaves", number)
 
 
 def run(spelling: type[Program], body: Body, unconfined: bool) -> tuple[list[Line], dict[int, int]]:
