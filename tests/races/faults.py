@@ -225,8 +225,8 @@ FAULTS = [
           "a_scope_block_begins_against_cancel"),
     # ---- continuations
     Fault("a wait is claimed without the lock", SUSPEND,
-          "        with frame._lock:\n            if self._phase != SUSPENDED_PHASE:\n                return False",
-          "        if True:\n            if self._phase != SUSPENDED_PHASE:\n                return False",
+          "        with self._frame._lock:\n            mine = self._claim",
+          "        if True:\n            mine = self._claim",
           "await_against_cancel_of_the_caller"),
     Fault("resume settles without the lock", SUSPEND,
           "        with self._lock():\n            phase = self._phase\n            if phase == CANCELLED_PHASE and ignore:",

@@ -277,18 +277,11 @@ class Continuation(Suspension[T_co]):
 
     def _claim(self, phase: int = RESUMED) -> bool:
         """Take the one arrow out of Suspended. False: somebody else did."""
-        frame = self._frame
-        with frame._lock:
-            if self._phase != SUSPENDED_PHASE:
-                return False
-            frame._waiter = None
-            if self._mark is not None:
-                frame._nodes.pop(self._mark, None)
-                self._mark = None
-            self._phase = phase
-        return True
+        with self._frame._lock:
+            mine = self._claim_locked(phase)
+        return mine  # noqa: RET504  (what strikes a `return` of a call in the block finds the lock taken: test_sweeps.py)
 
-    def _claim_locked(self) -> bool:
+    def _claim_locked(self, phase: int = RESUMED) -> bool:
         """As `_claim`, with the lock held already: in one move with what it waits for."""
         if self._phase != SUSPENDED_PHASE:
             return False
@@ -297,7 +290,7 @@ class Continuation(Suspension[T_co]):
         if self._mark is not None:
             frame._nodes.pop(self._mark, None)
             self._mark = None
-        self._phase = RESUMED
+        self._phase = phase
         return True
 
     def _resume(self, value: object, in_place: bool = False) -> None:
