@@ -75,6 +75,8 @@ class _Slot(Decided[None]):
     def _name(self) -> str:
         return "collect"
 
+    # As a Slot of _state.py, longhand: one `_start` for both that asks each whether it sleeps costs 4 % of what a state
+    # with a hundred collectors takes (3.11).
     def _start(self, coroutine: Any) -> object:
         flow, frame = self._flow, coroutine._frame
         if not ACTIVE <= frame._state <= COMPLETING:
