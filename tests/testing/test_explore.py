@@ -6,6 +6,7 @@ import _thread
 import dis
 import gc
 import queue
+import select
 import sys
 import threading
 import time
@@ -824,3 +825,69 @@ def test_the_places_of_a_function_are_what_others_can_see():
     assert ("item", "") in told
     assert ("global", "len") in told
     assert ("captured", "captured") in told
+
+
+def test_a_thread_that_has_passed_the_baton_on_does_nothing_until_it_is_given_back():
+    """Without the GIL, finalizers of what it made ran whenever it came to it, and a run came out another each time."""
+    places = []
+
+    class Last:
+        def __init__(self, steps):
+            self.steps = steps
+
+        def __del__(self):
+            places.append(len(self.steps))
+
+    def program():
+        made, dropped = queue.SimpleQueue(), queue.SimpleQueue()
+
+        def makes():
+            for _ in range(20):
+                made.put(Last([]))
+                dropped.get()
+
+        def drops():
+            for _ in range(20):
+                steps = made.get().steps
+                select.select([], [], [], 0.001)  # unseen by the run: the system may let the other thread go on
+                steps.append(1)
+                dropped.put(True)
+
+        yield makes, drops
+
+    explore(program, replay="default")
+
+    assert places in ([0] * 20, [1] * 20)  # with the GIL at once, else by its maker, when that goes on
+
+
+def test_of_a_thread_that_has_ended_nothing_is_left_when_another_goes_on():
+    places = []
+
+    class Last:
+        def __init__(self, steps):
+            self.steps = steps
+
+        def __del__(self):
+            places.append(len(self.steps))
+
+    def program():
+        own = threading.local()
+
+        def starts():
+            for _ in range(20):
+                steps = []
+
+                def ends(steps=steps):
+                    own.last = Last(steps)
+
+                thread = threading.Thread(target=ends)
+                thread.start()
+                thread.join()
+                for step in range(50):
+                    steps.append(step)
+
+        yield starts
+
+    explore(program, replay="default")
+
+    assert places == [0] * 20

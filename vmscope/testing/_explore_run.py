@@ -14,7 +14,9 @@ queue or thread (see `_explore_locks.py`), and where a thread waits or ends. So 
                         | Over |
                         +------+
 Invariants
-    R1  one thread at a time runs; the others wait for their baton. So nothing here needs a lock.
+    R1  one thread at a time runs; the others wait for their baton. So nothing here needs a lock. It is the only one at
+        which the interpreter is at work, too: who passes the baton on runs no bytecode until it comes back, and of a
+        thread that has ended nothing is left when the next one goes on. Their finalizers would come at any point.
     R2  once the run is over, each thread that is left is woken alone and unwinds before the next one is.
     R3  time is the run's own. It stands still while anybody can run.
 """
@@ -27,6 +29,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator
+from functools import partial
+from operator import call
 from typing import Any, Protocol, TypeAlias
 
 from ._explore_places import Place, Tracing
@@ -61,16 +65,20 @@ class Baton:
     50 us of processor time instead of 4 (3.13t), and far more wherever somebody else wants the processor.
     """
 
-    __slots__ = ("_read", "_write")
+    __slots__ = ("_read", "_write", "give", "wait")
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        self.wait = partial(os.read, self._read, 1)
+        self.give = partial(os.write, self._write, b"!")
 
-    def wait(self) -> None:
-        os.read(self._read, 1)
+    def give_and(self, wait: Callable[[], Any]) -> Any:
+        """Give it and call `wait`, with no bytecode in between: the giver often comes back long after the other began.
 
-    def give(self) -> None:
-        os.write(self._write, b"!")
+        Without the GIL, a thread takes down what it made and others have dropped as it comes to its next bytecode.
+        """
+        calls: list[Callable[[], Any]] = [self.give, wait]
+        return list(map(call, calls))[1]
 
     def close(self) -> None:
         os.close(self._read)
@@ -83,13 +91,14 @@ class Task:
     Attributes:
         ready: What it waits for; None while it could run.
         until: When it stops waiting for that.
+        gone: Waits, so many seconds at most, until nothing is left of its thread.
         held: The labels of the locks that it has.
         called: The point at which it last came to a call.
     """
 
     __slots__ = (
-        "baton", "body", "called", "held", "ident", "made", "name", "number", "over", "priority", "ready", "thread",
-        "timed_out", "until", "why",
+        "baton", "body", "called", "gone", "held", "ident", "made", "name", "number", "over", "priority", "ready",
+        "thread", "timed_out", "until", "why",
     )  # fmt: skip
 
     def __init__(self, number: int, thread: threading.Thread, body: bool) -> None:
@@ -98,6 +107,7 @@ class Task:
         self.name = thread.name
         self.body = body
         self.baton = Baton()
+        self.gone: Callable[[float], object] = lambda seconds: None
         self.ident = 0
         self.over = False
         self.ready: Callable[[], bool] | None = None
@@ -155,24 +165,29 @@ class Run:
         self.resting = False  # the program itself waits for its bodies
         self.over = False
         self.fault: Fault | None = None
-        self.finished = _thread.allocate_lock()
-        self.finished.acquire()
+        self.left: Task = None  # type: ignore[assignment]  # who has ended, and is to be seen off
+        self.leaves = _thread.allocate_lock()
+        self.leaves.acquire()
 
     # ---- the whole of it
 
     def execute(self) -> None:
-        """Run it, from the calling thread, which only waits."""
+        """Run it, from the calling thread, which only waits, and passes the baton on where a thread ends."""
         global running
         running = self
+        wait = partial(self.leaves.acquire, True, self.stall)
+        seen = -1
         try:
-            main = self.add(threading.Thread(target=self._program, name="the program", daemon=True), body=False)
-            self._give(main)
-            seen = -1
-            while not self.finished.acquire(timeout=self.stall):
-                if seen == self.point:
+            self._appoint(self.add(threading.Thread(target=self._program, name="the program", daemon=True), body=False))
+            while not all(each.over for each in self.tasks):
+                has_left = self.current.baton.give_and(wait)
+                while not has_left and seen != self.point:
+                    seen = self.point
+                    has_left = wait()
+                if not has_left:
                     self._fail_blind()
                     break
-                seen = self.point
+                self.left.gone(self.stall)
         finally:
             self.over = True
             running = None
@@ -207,7 +222,7 @@ class Run:
         self.tasks.append(task)
         self.by_thread[thread] = task
         self.plan.begin(task)
-        _thread.start_new_thread(self._live, (task,))
+        task.gone = _start_thread(partial(self._live, task))
         if self.current is not None:
             self.look_round()
         return task
@@ -238,18 +253,17 @@ class Run:
         task.baton.close()
         if task.number == 0:
             self.over = True
+        to = None
         if not self.over:
             to = self._pick(task)
-            if to is not None:
-                self._give(to)
-                return
-            self._fail_deadlock()
-        left = next((each for each in self.tasks if not each.over), None)
-        if left is None:
-            self.finished.release()
-        else:
-            self.current = left
-            left.baton.give()
+            if to is None:
+                self._fail_deadlock()
+        if self.over:
+            to = next((each for each in self.tasks if not each.over), None)
+        if to is not None:
+            self._appoint(to)
+        self.left = task
+        self.leaves.release()
 
     # ---- points
 
@@ -280,10 +294,7 @@ class Run:
         self.ask_at = min(self.plan.next, self.steps)
         if to is not None and to is not task:
             self.moves.append((point, to.number))
-            self._give(to)
-            task.baton.wait()
-            if self.over:
-                raise Abandoned
+            self._pass_on(task, to)
 
     # ---- who runs
 
@@ -318,10 +329,7 @@ class Run:
         if to is None:
             self._fail_deadlock()
             raise Abandoned
-        self._give(to)
-        task.baton.wait()
-        if self.over:
-            raise Abandoned
+        self._pass_on(task, to)
         return not task.timed_out
 
     def _pick(self, task: Task) -> Task | None:
@@ -352,15 +360,21 @@ class Run:
             self.moves.append((point, to.number))
         return to
 
-    def _give(self, to: Task) -> None:
-        """Let `to` run. The caller waits for its own baton next, or ends."""
+    def _pass_on(self, task: Task, to: Task) -> None:
+        """Let `to` run, and `task` wait until somebody lets it."""
+        self._appoint(to)
+        to.baton.give_and(task.baton.wait)
+        if self.over:
+            raise Abandoned
+
+    def _appoint(self, to: Task) -> None:
+        """Note that `to` is the one that runs, as soon as it has the baton."""
         to.timed_out = to.ready is not None and not to.ready()
         if to.timed_out and to.until is not None:
             self.now = max(self.now, to.until)
         to.ready = to.until = None
         self.current = to
         self.look_round()
-        to.baton.give()
 
     # ---- what can go wrong
 
@@ -387,6 +401,22 @@ class Run:
             f"{self.current} came to no point for {self.stall} s{'' if frame is None else _where(frame)}: it waits for "
             "something that is not under control (a socket, a lock made before), or computes",
         )
+
+
+def _start_thread(body: Callable[[], None]) -> Callable[[float], object]:
+    """Start a thread. What is returned waits, so many seconds at most, until nothing is left of it."""
+    thread: Any = _thread
+    if sys.version_info >= (3, 13):
+        return thread.start_joinable_thread(body, daemon=True).join  # type: ignore[no-any-return,unused-ignore]
+    ends: list[Any] = []
+
+    def live() -> None:
+        ends.append(thread._set_sentinel())
+        ends[0].acquire()  # released by the interpreter, when it has cleaned up after the thread
+        body()
+
+    _thread.start_new_thread(live, ())
+    return lambda seconds: ends[0].acquire(True, seconds)
 
 
 def _where(frame: Any) -> str:
