@@ -34,7 +34,6 @@ from .faults import (
     TIMER,
     Fault,
 )
-from .steady import explore_steadily
 
 # On free-threaded builds a run costs ten times as much: its threads are handed over by the system.
 MORE = float(os.environ.get("VMSCOPE_ORDERS", "0.3" if FREE_THREADED else "1"))
@@ -60,7 +59,7 @@ _score: list[str] = []
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_holds_in_every_order(name: str) -> None:
-    explored = explore_steadily(
+    explored = explore(
         PROGRAMS[name], watch=WATCHED, most=int(100 * MORE), random=int(20 * MORE), any_time=name in ANY_TIME
     )
 

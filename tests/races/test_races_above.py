@@ -13,7 +13,6 @@ from vmscope.testing import ScheduleError, explore
 from . import more_programs
 from .faults import JOB, SUSPEND, Fault
 from .more_faults import CHANNEL, FAULTS, LINE, MUTEX, SELECT, SLOTS
-from .steady import explore_steadily
 from .test_races import MORE
 
 PROGRAMS: dict[str, Callable[[], Any]] = {
@@ -32,7 +31,7 @@ BESIDE = {"a primitive is asked without its lock": (MUTEX,), "receive without th
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_holds_in_every_order(name: str) -> None:
-    explored = explore_steadily(PROGRAMS[name], watch=WATCHED, most=int(80 * MORE), random=int(15 * MORE))
+    explored = explore(PROGRAMS[name], watch=WATCHED, most=int(80 * MORE), random=int(15 * MORE))
 
     assert explored.schedules >= 3 or explored.complete
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from vmscope.testing import explore
+
 from . import lifecycle_programs
-from .steady import explore_steadily
 from .test_races import MORE
 
 PROGRAMS: dict[str, Callable[[], Any]] = {
@@ -25,6 +26,6 @@ def test_it_holds_in_every_order(name: str) -> None:
     files = ("_live_data",) if "post" in name else SCOPES
     watched = [sys.modules[f"vmscope.lifecycle.{file}"] for file in files]
 
-    explored = explore_steadily(PROGRAMS[name], watch=watched, most=int(60 * MORE), random=int(10 * MORE))
+    explored = explore(PROGRAMS[name], watch=watched, most=int(60 * MORE), random=int(10 * MORE))
 
     assert explored.schedules >= 3 or explored.complete
