@@ -772,6 +772,46 @@ def two_that_do_nothing():
     yield int, int
 
 
+def test_a_thread_from_outside_that_runs_watched_code_does_not_disturb():
+    over = []
+
+    def outside():
+        while not over:
+            short(list(over))
+            longer(list(over))
+
+    def program():
+        box = []
+
+        def puts():
+            for _ in range(20):
+                short(box)
+                longer(box)
+
+        yield puts, puts
+        assert len(box) == 160
+
+    thread = threading.Thread(target=outside)
+    thread.start()
+    try:
+        explored = explore(program, most=10, random=0)
+    finally:
+        over.append(True)
+        thread.join()
+
+    assert explored.schedules == 11
+
+
+def short(box):
+    box.append(1)
+
+
+def longer(box):
+    box.append(1)
+    box.append(2)
+    box.append(3)
+
+
 def test_work_on_io_from_outside_is_done_and_its_thread_is_told_of():
     done = []
 

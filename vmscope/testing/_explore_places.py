@@ -221,21 +221,22 @@ class Monitoring(Tracing):
         self._tool = next((each for each in self._TOOLS if monitoring.get_tool(each) is None), self._TOOLS[0])
         monitoring.use_tool_id(self._tool, "vmscope.testing.explore")
         self._codes = {id(code): code for code in codes_in(self.files)}
-        places: dict[int, list[Place | None]] = {}  # by the number of the instruction
-        last: CodeType | None = None
-        here: list[Place | None] = []
+        known: dict[int, tuple[CodeType, list[Place | None]]] = {}  # the places by the number of the instruction
+        last: tuple[CodeType | None, list[Place | None]] = (None, [])
 
         def on_instruction(code: CodeType, offset: int) -> Any:  # pragma: no cover - nothing counts in here
             # Most instructions come after one of the same function. A look into a dictionary takes its lock on 3.13t,
             # and runs of a small program took twice as long with two such looks for each instruction.
-            nonlocal last, here
-            if code is not last:
-                if id(code) not in places:
+            # One pair, taken once: a thread from outside may be at work in watched code, too.
+            nonlocal last
+            pair = last
+            if pair[0] is not code:
+                if id(code) not in known:
                     self._codes[id(code)] = code  # or its id might be another's one day
                     found = places_of(code)
-                    places[id(code)] = [found.get(each) for each in range(0, len(code.co_code), 2)]
-                last, here = code, places[id(code)]
-            place = here[offset >> 1]
+                    known[id(code)] = (code, [found.get(each) for each in range(0, len(code.co_code), 2)])
+                last = pair = known[id(code)]
+            place = pair[1][offset >> 1]
             if place is None:
                 return off
             reached(place)
