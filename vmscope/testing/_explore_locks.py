@@ -13,11 +13,14 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..coroutines import _job, _pool, _timer
+from ..looper import _looper
 from . import _explore_run as runs
 from ._explore_places import Place
-from ._explore_run import Task, controlled
+from ._explore_run import Run, Task, controlled
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,23 +45,13 @@ def _place(verb: str, label: object) -> Place:
 def _label() -> tuple[int, int]:
     """Name what is being made after its maker: the same in every run, whatever the others do meanwhile."""
     global _made_outside
-    task = controlled()
-    if task is None:
+    run = controlled()
+    if run is None:
         _made_outside += 1
         return (-1, _made_outside)
+    task = run.current
     task.made += 1
     return (task.number, task.made)
-
-
-class _Controlled:
-    """What is made is under control; but the real thing where a thread from outside makes it for itself meanwhile."""
-
-    _make_real: Any
-
-    def __new__(cls) -> Any:
-        if runs.running is not None and controlled() is None:
-            return cls._make_real()
-        return super().__new__(cls)
 
 
 def _outside(what: object) -> RuntimeError:
@@ -72,47 +65,62 @@ def _outside(what: object) -> RuntimeError:
     )
 
 
-class ControlledLock(_Controlled):
-    """threading.Lock."""
+class _Controlled:
+    """What is made is under control; but the real thing where a thread from outside makes it for itself meanwhile."""
 
-    _make_real = _thread.allocate_lock
+    _make_real: Any
+
+    def __new__(cls) -> Any:
+        if runs.running is not None and controlled() is None:
+            return cls._make_real()
+        return super().__new__(cls)
 
     def __init__(self) -> None:
-        self._owner: object = None
         self._waiting = 0
         self._label = _label()
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        task = controlled()
-        if task is None:
-            return self._acquire_outside(blocking)
-        run = runs.running
-        assert run is not None
-        run.operation(_place("lock", self._label))
-        until = run.now + timeout if timeout >= 0 else None
-        while self._owner is not None:
-            if not blocking:
+    def _wait(self, run: Run, ready: Callable[[], bool], block: bool, timeout: float | None) -> bool:
+        """Have the running thread wait until `ready()`. False: it was not to wait, or its time was up."""
+        until = None if timeout is None else run.now + timeout
+        while not ready():
+            if not block:
                 return False
             self._waiting += 1
             try:
-                if not run.wait(task, lambda: self._owner is None, until, f"{self!r}"):
+                if not run.wait(ready, until, repr(self)):
                     return False
             finally:
                 self._waiting -= 1
-        self._owner = task
+        return True
+
+
+class ControlledLock(_Controlled):
+    """threading.Lock."""
+
+    _make_real: Any = _thread.allocate_lock
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner: object = None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        run, owner = controlled(), self._owner
+        if run is None:
+            if owner is None or (isinstance(owner, Task) and owner.over):  # its holder was abandoned with the run
+                self._owner = _thread.get_ident()
+                return True
+            if blocking:
+                raise _outside(self)
+            return False
+        run.operation(_place("lock", self._label))
+        if self._owner is not None:
+            if not self._wait(run, lambda: self._owner is None, blocking, timeout if timeout >= 0 else None):
+                return False
+        self._owner = task = run.current
         task.held |= {self._label}
         if self._waiting:
             run.look_round()
         return True
-
-    def _acquire_outside(self, blocking: bool) -> bool:
-        owner = self._owner
-        if owner is None or (isinstance(owner, Task) and owner.over):  # its holder was abandoned with the run
-            self._owner = _thread.get_ident()
-            return True
-        if blocking:
-            raise _outside(self)
-        return False
 
     def release(self) -> None:
         run, owner = runs.running, self._owner
@@ -145,111 +153,89 @@ class ControlledLock(_Controlled):
         return f"lock {self._label[0]}.{self._label[1]}" + (f", which {self._owner} has" if self._owner else "")
 
 
-class ControlledRLock(_Controlled):
+class ControlledRLock(ControlledLock):
     """threading.RLock."""
 
-    _make_real = _thread.RLock
+    _make_real: Any = _thread.RLock
 
     def __init__(self) -> None:
-        self._lock = ControlledLock()
+        super().__init__()
         self._thread = 0
         self._depth = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         here = _thread.get_ident()
-        if self._thread == here and self._lock._owner is not None:
+        if self._thread == here and self._owner is not None:
             self._depth += 1
-            run = runs.running
-            if run is not None:
-                run.operation_done()
+            if runs.running is not None:
+                runs.running.operation_done()
             return True
-        if not self._lock.acquire(blocking, timeout):
+        if not super().acquire(blocking, timeout):
             return False
         self._thread, self._depth = here, 1
         return True
 
     def release(self) -> None:
+        run = runs.running
         if self._thread != _thread.get_ident():
-            run = runs.running
             if run is not None and run.over:
                 return
             raise RuntimeError("cannot release un-acquired lock")
         self._depth -= 1
         if not self._depth:
             self._thread = 0
-            self._lock.release()
-        elif runs.running is not None:
-            runs.running.operation_done()
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def locked(self) -> bool:
-        return self._lock.locked()
+            super().release()
+        elif run is not None:
+            run.operation_done()
 
     def _release_save(self) -> tuple[int, int]:
         state = self._thread, self._depth
         self._thread = self._depth = 0
-        self._lock.release()
+        super().release()
         return state
 
     def _acquire_restore(self, state: tuple[int, int]) -> None:
-        self._lock.acquire()
+        super().acquire()
         self._thread, self._depth = state
 
     def _is_owned(self) -> bool:
         return self._thread == _thread.get_ident()
 
-    def __repr__(self) -> str:
-        return repr(self._lock)
-
 
 class ControlledSimpleQueue(_Controlled):
     """queue.SimpleQueue: a put is one step and never waits."""
 
-    _make_real = queue.SimpleQueue
+    _make_real: Any = queue.SimpleQueue
 
     def __init__(self) -> None:
+        super().__init__()
         self._items: deque[Any] = deque()
-        self._waiting = 0
-        self._label = _label()
 
     __class_getitem__ = classmethod(lambda cls, _: cls)
 
     def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
-        run = runs.running
-        if controlled() is not None and run is not None:
+        run = controlled()
+        if run is not None:
             run.operation(_place("queue", self._label))
         self._items.append(item)
-        if self._waiting and run is not None:
-            run.look_round()
+        if self._waiting and runs.running is not None:
+            runs.running.look_round()
 
     put_nowait = put
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        task, run = controlled(), runs.running
-        if task is not None and run is not None:
+        run = controlled()
+        if run is not None:
             run.operation(_place("queue", self._label))
-            until = None if timeout is None else run.now + timeout
-            while not self._items:
-                if not block:
-                    raise queue.Empty
-                self._waiting += 1
-                try:
-                    if not run.wait(task, lambda: bool(self._items), until, f"{self!r}"):
-                        raise queue.Empty
-                finally:
-                    self._waiting -= 1
+            if not self._items and not self._wait(run, lambda: bool(self._items), block, timeout):
+                raise queue.Empty
         elif not self._items:
             if block:  # also with a timeout: who came back at once would ask again, and go round for ever
                 raise _outside(self)
             raise queue.Empty
         item = self._items.popleft()
-        if self._waiting and run is not None:
-            run.look_round()
+        if self._waiting and runs.running is not None:
+            runs.running.look_round()
         return item
 
     def get_nowait(self) -> Any:
@@ -266,8 +252,8 @@ class ControlledSimpleQueue(_Controlled):
 
 
 def _start(self: threading.Thread) -> None:
-    run = runs.running
-    if run is None or controlled() is None:
+    run = controlled()
+    if run is None:
         _real["start"](self)
         return
     if self in run.by_thread:
@@ -278,17 +264,17 @@ def _start(self: threading.Thread) -> None:
 
 
 def _join(self: threading.Thread, timeout: float | None = None) -> None:
-    run, task = runs.running, controlled()
+    run = controlled()
     other = None if run is None else run.by_thread.get(self)
-    if run is None or task is None or other is None:
+    if run is None or other is None:
         if not hasattr(self, "_explored"):  # else it was a thread of a run that is over
             _real["join"](self, timeout)
         return
-    if other is task:
+    if other is run.current:
         raise RuntimeError("cannot join current thread")
     run.operation(_place("thread", other.number))
     if not other.over:
-        run.wait(task, lambda: other.over, None if timeout is None else run.now + timeout, f"the end of {other}")
+        run.wait(lambda: other.over, None if timeout is None else run.now + timeout, f"the end of {other}")
 
 
 def _is_alive(self: threading.Thread) -> bool:
@@ -300,20 +286,17 @@ def _is_alive(self: threading.Thread) -> bool:
 
 
 def _sleep(seconds: float) -> None:
-    run, task = runs.running, controlled()
-    if run is None or task is None:
+    run = controlled()
+    if run is None:
         _real["sleep"](seconds)
         return
     run.operation(_place("time", "sleep"))
-    run.wait(task, lambda: False, run.now + seconds, "its sleep to end")
+    run.wait(lambda: False, run.now + seconds, "its sleep to end")
 
 
 def _monotonic() -> float:
-    run = runs.running
-    if run is not None and (controlled() is not None):
-        return 1000.0 + run.now
-    real: float = _real["monotonic"]()
-    return real
+    run = controlled()
+    return float(_real["monotonic"]()) if run is None else 1000.0 + run.now
 
 
 class Exchange:
@@ -324,17 +307,20 @@ class Exchange:
     """
 
     def __init__(self, modules: list[ModuleType]) -> None:
-        package = __name__.split(".testing.")[0]
-        own = [each for name, each in list(sys.modules.items()) if name.split(".")[0] == package and each is not None]
-        mine = {each for name, each in sys.modules.items() if name.startswith(f"{package}.testing._explore")}
-        self._modules = [each for each in dict.fromkeys([threading, queue, time, *modules, *own]) if each not in mine]
-        parts = ("coroutines._pool", "coroutines._timer", "looper._looper", "coroutines._job")
-        self._parts: list[Any] = [sys.modules[f"{package}.{part}"] for part in parts]
+        package, explorer = __name__.partition(".")[0], __name__.removesuffix("_locks")
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == package and not name.startswith(explorer) and module is not None:
+                modules = [*modules, module]
+        self._modules = dict.fromkeys([threading, queue, time, *modules])
         self._saved: list[tuple[Any, str, Any]] = []
         self._made_before: list[tuple[Any, str, type]] = []
 
+    def _keep(self, holder: Any, *names: str) -> None:
+        """Have what stands there now stand there again afterwards."""
+        self._saved += [(holder, name, getattr(holder, name)) for name in names]
+
     def _set(self, holder: Any, name: str, value: object) -> None:
-        self._saved.append((holder, name, getattr(holder, name)))
+        self._keep(holder, name)
         setattr(holder, name, value)
 
     def __enter__(self) -> Exchange:
@@ -354,7 +340,7 @@ class Exchange:
                 if id(value) in kinds:
                     self._set(module, name, kinds[id(value)])
                 elif type(value) in made and module not in (threading, queue):
-                    self._set(module, name, value)
+                    self._keep(module, name)
                     self._made_before.append((module, name, made[type(value)]))
         for name, method in (("start", _start), ("join", _join), ("is_alive", _is_alive)):
             self._set(threading.Thread, name, method)
@@ -374,35 +360,28 @@ class Exchange:
         _made_outside = 0
         for holder, name, kind in self._made_before:
             setattr(holder, name, kind())
-        pool, timer, looper, job = self._parts
-        pool._after_fork()
-        timer._forget()
-        looper._main = None
-        job.NonCancellable._lock = ControlledRLock()
+        _pool._after_fork()
+        _timer._forget()
+        _looper._main = None
+        _job.NonCancellable._lock = ControlledRLock()  # type: ignore[assignment]
 
     def _let_the_pool_rest(self) -> None:
         """Wait, a second at most, until the threads of the shared pool have given up the places of their last tasks.
 
         One that does so later takes itself off the count of the exploration, and stays for ever on the one kept here.
         """
-        pool = self._parts[0]
         for _ in range(1000):
-            if pool.pool.is_at_rest() and not (pool.Default._running or pool.IO._running):
+            if _pool.pool.is_at_rest() and not (_pool.Default._running or _pool.IO._running):
                 return
             _real["sleep"](0.001)
 
     def _save_package(self) -> None:
-        pool, timer, looper, job = self._parts
-        for shared in (pool.pool, pool.Default, pool.IO):
-            for kind in type(shared).__mro__:
-                for name in getattr(kind, "__slots__", ()):
-                    if hasattr(shared, name) and name != "__weakref__":
-                        self._set(shared, name, getattr(shared, name))
-        self._set(timer, "_timers", None)
-        self._set(timer, "_thread", None)
-        self._set(timer, "_guard", timer._guard)
-        self._set(looper, "_main", None)
-        self._set(job.NonCancellable, "_lock", job.NonCancellable._lock)
+        for shared in (_pool.pool, _pool.Default, _pool.IO):
+            names = {name for kind in type(shared).__mro__ for name in getattr(kind, "__slots__", ())} - {"__weakref__"}
+            self._keep(shared, *[name for name in names if hasattr(shared, name)])
+        self._keep(_timer, "_timers", "_thread")
+        self._keep(_looper, "_main")
+        self._keep(_job.NonCancellable, "_lock")
 
     @staticmethod
     def _on_uncaught(told: Any) -> None:

@@ -210,7 +210,7 @@ class Run:
             self.add(thread, body=True)
         self.ask_at = self.plan.next
         self.watching = self.resting = True
-        self.wait(self.current, lambda: False, None, "its threads")
+        self.wait(lambda: False, None, "its threads")
         self.watching = False
         self.ask_at = 1 << 60
         for _ in steps:
@@ -273,8 +273,7 @@ class Run:
             return
         point = self.point - 1
         if self.current.called == point:  # the call that leads here was a point: this is what it is about
-            _, number, held, others = self.log[point]
-            self.log[point] = (place, number, held, others)
+            self.log[point] = (place, *self.log[point][1:])
             self.current.called = -2
         else:
             reached(place)
@@ -320,10 +319,11 @@ class Run:
         if self.watching:
             self.ask_at = min(self.plan.next, self.steps)
 
-    def wait(self, task: Task, ready: Callable[[], bool], until: float | None, why: object) -> bool:
+    def wait(self, ready: Callable[[], bool], until: float | None, why: object) -> bool:
         """Have the running thread wait until `ready()`. False: its time was up."""
         if self.over:
             raise Abandoned
+        task = self.current
         task.ready, task.until, task.why = ready, until, why
         to = self._pick(task)
         if to is None:
@@ -442,13 +442,11 @@ def mark_started(thread: Any) -> None:
     thread._explored = True
 
 
-def controlled() -> Task | None:
-    """Return the calling thread as a task of the run; None where it is none."""
+def controlled() -> Run | None:
+    """Return the run that goes on, where the calling thread is the one of it that runs."""
     run = running
-    if run is not None:
-        task = run.current
-        if task is not None and task.ident == _thread.get_ident():
-            return task
+    if run is not None and run.current is not None and run.current.ident == _thread.get_ident():
+        return run
     return None
 
 
