@@ -220,8 +220,8 @@ class Monitoring(Tracing):
         events, off, reached, entered = monitoring.events, monitoring.DISABLE, self.reached, self.entered
         self._tool = next((each for each in self._TOOLS if monitoring.get_tool(each) is None), self._TOOLS[0])
         monitoring.use_tool_id(self._tool, "vmscope.testing.explore")
-        self._codes = {id(code): code for code in codes_in(self.files)}
-        known: dict[int, tuple[CodeType, list[Place | None]]] = {}  # the places by the number of the instruction
+        self._codes = list(codes_in(self.files))
+        known: dict[int, tuple[CodeType, list[Place | None]]] = {}  # by id; the places by the number of the instruction
         last: tuple[CodeType | None, list[Place | None]] = (None, [])
 
         def on_instruction(code: CodeType, offset: int) -> Any:  # pragma: no cover - nothing counts in here
@@ -232,7 +232,6 @@ class Monitoring(Tracing):
             pair = last
             if pair[0] is not code:
                 if id(code) not in known:
-                    self._codes[id(code)] = code  # or its id might be another's one day
                     found = places_of(code)
                     known[id(code)] = (code, [found.get(each) for each in range(0, len(code.co_code), 2)])
                 last = pair = known[id(code)]
@@ -250,14 +249,14 @@ class Monitoring(Tracing):
         }  # fmt: skip
         for event, callback in self._callbacks.items():
             monitoring.register_callback(self._tool, event, callback)
-        for code in list(self._codes.values()):
+        for code in self._codes:
             monitoring.set_local_events(self._tool, code, sum(self._callbacks))
         monitoring.restart_events()
 
     def close(self) -> None:
         """Switch them off again."""
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
-        for code in self._codes.values():
+        for code in self._codes:
             monitoring.set_local_events(self._tool, code, 0)
         for event in self._callbacks:
             monitoring.register_callback(self._tool, event, None)

@@ -97,14 +97,13 @@ class Task:
     """
 
     __slots__ = (
-        "baton", "body", "called", "gone", "held", "ident", "made", "name", "number", "over", "priority", "ready",
-        "thread", "timed_out", "until", "why",
+        "baton", "body", "called", "gone", "held", "ident", "made", "number", "over", "priority", "ready", "thread",
+        "timed_out", "until", "why",
     )  # fmt: skip
 
     def __init__(self, number: int, thread: threading.Thread, body: bool) -> None:
         self.number = number
         self.thread = thread
-        self.name = thread.name
         self.body = body
         self.baton = Baton()
         self.gone: Callable[[float], object] = lambda seconds: None
@@ -120,7 +119,7 @@ class Task:
         self.priority = 0.0
 
     def __repr__(self) -> str:
-        return self.name
+        return self.thread.name
 
 
 class Plan(Protocol):
