@@ -422,7 +422,7 @@ FAULTS = [
           "            if True:\n                frame._waits = coroutine\n                return SUSPENDED",
           "a_scope_whose_last_child_ends_on_another_thread"),
     Fault("an await that comes too late is not told", DEFERRED,
-          "        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine._frame)",
+          "        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine)",
           "        self._suspend(coroutine)\n        job._add_node(self)\n        return SUSPENDED",
           "complete_against_await"),
 ]  # fmt: skip
