@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -239,6 +240,32 @@ def test_a_switch_while_another_thread_uses_main_is_found_out():
         reset_main()
 
     go_on.set()
+    thread.join()
+
+
+def test_a_worker_that_is_about_to_leave_main_may_leave_it_as_it_is_switched():
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Left(SimpleQueue):
+        def get(self, *args, **kwargs):
+            go_on.set()
+            return super().get(*args, **kwargs)
+
+    class Slow(CoroutineDispatcher):
+        def dispatch(self, context, block):
+            block.run()
+            inside.set()
+            go_on.wait(10)
+
+    set_main(Slow())
+    _main.delegate._left = Left()
+    thread = threading.Thread(target=lambda: CoroutineScope(Job() + Dispatchers.Main).launch(list))
+    thread.start()
+    inside.wait(10)
+
+    reset_main()
+
+    assert go_on.is_set()
     thread.join()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import IllegalStateError
-from .._primitives import RLock, Thread, current_thread
+from .._primitives import Empty, RLock, SimpleQueue, Thread, current_thread
 from ..coroutines._dispatcher import CoroutineDispatcher, Unconfined
 from ..coroutines._main import MainDispatcher, _main
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Seconds of real time for a thread that is in a call of Main as it is switched.
+PATIENCE = 0.5
+
 _guard = RLock()
 _stack: list[CoroutineDispatcher | None] = []  # what stood behind Main before each set_main
 
@@ -33,12 +36,13 @@ _stack: list[CoroutineDispatcher | None] = []  # what stood behind Main before e
 class MainForTest(CoroutineDispatcher):
     """What stands behind Dispatchers.Main: the dispatcher that was set, and who uses it now."""
 
-    __slots__ = ("_inside", "_of", "_retired", "wrapped")
+    __slots__ = ("_inside", "_left", "_of", "_retired", "wrapped")
 
     def __init__(self, wrapped: CoroutineDispatcher, of: MainForTest | None = None) -> None:
         self.wrapped = wrapped
         self._of = of or self
         self._inside: list[Thread] = []  # the threads in a call of it
+        self._left: SimpleQueue[None] = SimpleQueue()  # a token from each that left while it retires
         self._retired = False
 
     @property
@@ -60,6 +64,8 @@ class MainForTest(CoroutineDispatcher):
             return function(*args)
         finally:
             of._inside.remove(thread)
+            if of._retired:
+                of._left.put(None)
 
     def is_dispatch_needed(self, context: CoroutineContext) -> bool:
         return self._call(self.wrapped.is_dispatch_needed, context)
@@ -83,13 +89,18 @@ class MainForTest(CoroutineDispatcher):
     def retire(self) -> None:
         """It goes: from now on its use is a race.
 
+        A worker that has handed its coroutine over may not be back from the call when that has run already: it is
+        given a moment to come out.
+
         Raises:
-            IllegalStateError: Another thread is using it right now.
+            IllegalStateError: Another thread is using it, and does not come to an end.
         """
-        others = [thread for thread in self._inside if thread is not current_thread()]
         self._retired = True
-        if others:
-            raise _concurrent(others[0])
+        while others := [thread for thread in list(self._inside) if thread is not current_thread()]:
+            try:
+                self._left.get(timeout=PATIENCE)
+            except Empty:
+                raise _concurrent(others[0]) from None
 
     def __repr__(self) -> str:
         return repr(self.wrapped)
