@@ -867,23 +867,27 @@ def test_the_places_of_a_function_are_what_others_can_see():
     assert ("captured", "captured") in told
 
 
+class Last:
+    """Notes in `places`, at its end, how many steps have been made by then."""
+
+    def __init__(self, places, steps):
+        self.places = places
+        self.steps = steps
+
+    def __del__(self):
+        self.places.append(len(self.steps))
+
+
 def test_a_thread_that_has_passed_the_baton_on_does_nothing_until_it_is_given_back():
     """Without the GIL, finalizers of what it made ran whenever it came to it, and a run came out another each time."""
     places = []
-
-    class Last:
-        def __init__(self, steps):
-            self.steps = steps
-
-        def __del__(self):
-            places.append(len(self.steps))
 
     def program():
         made, dropped = queue.SimpleQueue(), queue.SimpleQueue()
 
         def makes():
             for _ in range(20):
-                made.put(Last([]))
+                made.put(Last(places, []))
                 dropped.get()
 
         def drops():
@@ -903,13 +907,6 @@ def test_a_thread_that_has_passed_the_baton_on_does_nothing_until_it_is_given_ba
 def test_of_a_thread_that_has_ended_nothing_is_left_when_another_goes_on():
     places = []
 
-    class Last:
-        def __init__(self, steps):
-            self.steps = steps
-
-        def __del__(self):
-            places.append(len(self.steps))
-
     def program():
         own = threading.local()
 
@@ -918,7 +915,7 @@ def test_of_a_thread_that_has_ended_nothing_is_left_when_another_goes_on():
                 steps = []
 
                 def ends(steps=steps):
-                    own.last = Last(steps)
+                    own.last = Last(places, steps)
 
                 thread = threading.Thread(target=ends)
                 thread.start()
