@@ -19,7 +19,7 @@ Counterpart: kotlinx.coroutines.AbstractCoroutine, DispatchedContinuation, Scope
 from __future__ import annotations
 
 from contextvars import Context, ContextVar, copy_context
-from types import CoroutineType, GeneratorType
+from types import CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import warn
 
@@ -140,6 +140,19 @@ OVER: Any = object()
 GIVEN: Any = object()
 
 
+#: The methods of a coroutine that run with every step or launch, but `_init_coroutine`, which is exchanged at times.
+_HOT = ("run", "_resume", "_go_on", "_owe", "_run_loaded", "_start", "_step", "_finish")
+
+
+def _copied(function: FunctionType) -> FunctionType:
+    copy = FunctionType(
+        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__
+    )
+    copy.__qualname__ = function.__qualname__
+    copy.__doc__ = function.__doc__
+    return copy
+
+
 class Coroutine(Job):
     """What launch, async_ and run_blocking make. Users see it as a Job."""
 
@@ -169,6 +182,17 @@ class Coroutine(Job):
     _error: BaseException | None
     _cont: Any  # the continuation that wants to hear if the value is lost
     when: float  # as an item of a message queue
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give each kind hot methods of its own, with the same code.
+
+        The interpreter keeps with each attribute in the code how it was found in an object of one class; where two
+        kinds take turns it searches each time. 0.1 us of the 2.3 of a send and a receive (3.11).
+        """
+        super().__init_subclass__(**kwargs)
+        for name in _HOT:
+            if name not in vars(cls):
+                setattr(cls, name, _copied(getattr(cls, name)))
 
     def _init_coroutine(self, parent: Job | None, env: Env, state: int, block: Any, args: tuple[Any, ...]) -> None:
         """Set the fields, and attach to `parent`. Longhand, with Job's part and the plain case of `attach` in it.
@@ -242,6 +266,22 @@ class Coroutine(Job):
         except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
             self._dispatch_failed(fault)
             return
+        self._go_on_in_place()
+
+    def _go_on(self) -> None:
+        """As `_resume(None, None, CANCELLABLE, None)`, what most waits come to: 0.04 us less (3.11)."""
+        self._mode = CANCELLABLE
+        self._due = True
+        try:
+            if self._dispatcher._dispatch_if_needed(self):
+                return
+        except BaseException as fault:  # noqa: BLE001  (as above)
+            self._dispatch_failed(fault)
+            return
+        self._go_on_in_place()
+
+    def _go_on_in_place(self) -> None:
+        """Run the step that is owed here and now, or after what runs so already."""
         local = here.loop
         if local.active:
             local.waiting.append(self)
@@ -565,7 +605,7 @@ class Coroutine(Job):
             if self._end_body(value, error) is None:
                 raise IllegalStateError(f"{self!r} ended twice")
         elif end is told:
-            end._coroutine._resume(None, None, CANCELLABLE, None)
+            end._coroutine._go_on()
         else:
             announce_end(*end)
 

@@ -108,7 +108,7 @@ class _Slot(Decided[None]):
     def _resume(self, value: object, in_place: bool = False) -> None:
         """Go on. Called by who was told so by `_ready_locked`."""
         self._off()
-        self._coroutine._resume(None, None, CANCELLABLE, None)
+        self._coroutine._go_on()
 
 
 class _Emitter(Continuation[None]):
@@ -165,7 +165,7 @@ class _Emitter(Continuation[None]):
         with self._frame._lock:
             if not self._claim() or not self._decided:
                 return  # undecided: `_start` is not over, and goes on by itself
-        self._coroutine._resume(None, None, CANCELLABLE, None)
+        self._coroutine._go_on()
 
     def _cancelled_by(self, job: Any) -> None:
         cause = self._cancellation_cause(job)

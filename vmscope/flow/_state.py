@@ -36,7 +36,7 @@ from .._errors import VmScopeWarning
 from .._primitives import RLock
 from ..coroutines._coroutine import needed
 from ..coroutines._job import ACTIVE, COMPLETING
-from ..coroutines._suspend import CANCELLABLE, DONE, RESUMED, SUSPENDED, Suspending
+from ..coroutines._suspend import DONE, RESUMED, SUSPENDED, Suspending
 from ..sync._line import Decided
 from ._emit import NOTHING, Emit
 from ._hot import OnSubscription, SharedFlow, StateFlow, shared_view, state_view
@@ -88,7 +88,7 @@ class Slot(Decided[None]):
     def _resume(self, value: object, in_place: bool = False) -> None:
         """Go on. Called by who was told so by `mark_locked`."""
         self._off()
-        self._coroutine._resume(None, None, CANCELLABLE, None)
+        self._coroutine._go_on()
 
     def mark_locked(self) -> bool:
         """The value has changed. True: the collector waits, and is to be resumed."""

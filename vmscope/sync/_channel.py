@@ -31,7 +31,7 @@ from .._primitives import FREE_THREADED, RLock
 from .._thrown import another, own
 from ..coroutines._coroutine import current, needed, running_job
 from ..coroutines._exceptions import handle_coroutine_exception
-from ..coroutines._suspend import CANCELLABLE, DONE, Call, Suspending, Suspension, check_block
+from ..coroutines._suspend import DONE, Call, Suspending, Suspension, check_block
 from ._errors import ClosedReceiveChannelError, ClosedSendChannelError, UndeliveredElementError
 from ._line import WAITING, Line, Parked, Wait, Word, block, run_inline
 
@@ -860,7 +860,7 @@ class _Send(Wait[None]):
     def _grant(self, value: Any) -> None:
         """As Wait has it; there is nothing to give back."""
         self._off()
-        self._coroutine._resume(None, None, CANCELLABLE, None)
+        self._coroutine._go_on()
 
     def _done(self, answer: Any, waiter: Any) -> None:
         if answer is CLOSED:

@@ -330,6 +330,9 @@ class Parked:
         self.error = error
         self._bell.release()
 
+    def _go_on(self) -> None:
+        self._resume(None, None, CANCELLABLE, None)
+
     def sleep(self, seconds: float) -> bool:
         """Sleep until resumed. False: `seconds` are over."""
         return wait_in_turns(self._ring, seconds)
