@@ -21,7 +21,7 @@ from ._context import CoroutineName
 from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, current, needed
 from ._exceptions import handle_coroutine_exception
 from ._here import here
-from ._job import ACTIVE, COMPLETED, Job, NonCancellable, attach_plainly, cancel_tree
+from ._job import ACTIVE, COMPLETED, Job, NonCancellable, attach, cancel_tree
 from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate
 
 if TYPE_CHECKING:
@@ -58,8 +58,19 @@ class ScopeCoroutine(Job):
         self._nodes = self._waiter = self._cause = self._others = self._pending = self._parent = self._value = None
         if parent is None or parent is NonCancellable:
             self._lock = RLock()
-        else:
-            attach_plainly(self, parent)
+            return
+        self._lock = lock = parent._lock
+        with lock:  # the plain case of `attach` longhand, as in `Coroutine._init_coroutine`: 0.2 us less (3.11)
+            nodes = parent._nodes
+            if nodes is None:
+                nodes = {}  # before the look, as there
+                if parent._nodes is None:  # pragma: no branch - struck as the dict is made: tests/races/test_sweeps.py
+                    parent._nodes = nodes
+            if parent._state == ACTIVE and parent._waiter is None and parent._nodes is nodes:
+                nodes[self] = None
+                self._parent = parent
+                return
+        attach(self, parent)
 
     @property
     def coroutine_context(self) -> CoroutineContext:
@@ -245,11 +256,11 @@ def in_frame(
     if coroutine is None or coroutine._frame is None:
         coroutine = needed("a suspending function")
     outer = coroutine._frame
-    if isinstance(made, type):
-        frame = made()
+    if type(made) is type:  # 0.02 us less than isinstance() (3.11)
+        frame: ScopeCoroutine = made()
         frame._init_frame(outer, outer._env)
     else:
-        frame = made
+        frame = made  # type: ignore[assignment]
     outer_straight = coroutine._straight
     coroutine._frame = frame
     coroutine._straight = True

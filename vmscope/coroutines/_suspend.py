@@ -144,7 +144,9 @@ class Call(Suspending[T_co]):
         self._args = args
 
     def __iter__(self) -> Generator[Any, Any, T_co]:
-        self._begin()
+        if self._begun:
+            self._begin()
+        self._begun = True
         return self._function(*self._args)
 
     if not TYPE_CHECKING:  # pragma: no branch - false for a type checker alone
