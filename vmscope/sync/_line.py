@@ -224,7 +224,15 @@ class Wait(Decided[T]):
 
     def _start(self, coroutine: Any) -> object:
         """The generator is at rest: do it after all, or stand in the line."""
-        frame = self._on(coroutine)
+        self._coroutine = coroutine  # `_on` longhand, 0.04 us (3.11)
+        self._frame = frame = coroutine._frame
+        self._mark = None
+        self._phase = SUSPENDED_PHASE
+        if FREE_THREADED:
+            with frame._lock:
+                frame._waiter = self
+        else:
+            frame._waiter = self  # W1 be there
         try:
             with self._home._lock:
                 answer = self._stand_locked()
