@@ -572,13 +572,15 @@ class Coroutine(Job):
             before = after = -1  # a failure goes the general way
         end: Any = None  # whose end is to be told, its state, and to whom; or the wait for this one, taken already
         told: Any = None
+        kind: Any = None
         plain = True
         with self._lock:
             nodes = self._nodes
             if self._state == before and (not nodes or len(nodes) == 1):
                 if nodes:
                     (told,) = nodes
-                    plain = told._kind != CHILD
+                    kind = type(told)
+                    plain = kind is WaitingParent or kind is Join or told._kind != CHILD
                 parent = self._parent
                 if plain and (error is None or self._ends_plainly(error, parent)):
                     if parent is not None:
@@ -590,12 +592,12 @@ class Coroutine(Job):
                     self._state = after
                     if told is None:
                         return
-                    if type(told) is WaitingParent:  # in the same move: it goes on to the next child, or ends
+                    if kind is WaitingParent:  # in the same move: it goes on to the next child, or ends
                         state, others = told.parent._end_locked()
                         if state < SEALED:
                             return
                         end = (told.parent, state, others)
-                    elif type(told) is not Join or told._frame._lock is not self._lock:
+                    elif kind is not Join or told._frame._lock is not self._lock:
                         end = (self, COMPLETED, [told])
                     elif told._claim_locked():
                         end = told

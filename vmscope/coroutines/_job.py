@@ -436,33 +436,30 @@ class Job(ContextElement):
                 )
 
     def _end_locked(self) -> tuple[int, list[Node]]:
-        """Wait for the next child, or seal the end. Says which: the new state, and who is to be told."""
-        child = self._next_child_locked()
-        if child is not None:
-            child._put_locked(self._pending[1])  # type: ignore[index]  # it is there when a child is
-            return self._state, _NOBODY
-        self._pending = None
+        """Wait for the next child, or seal the end. Says which: the new state, and who is to be told.
+
+        The next one is the oldest that is still there. Each is looked at once, however many there are.
+        """
+        while True:
+            pending = self._pending
+            if pending is None:
+                # A copy first, in one step: a finalizer or a signal handler may attach or end a child in between.
+                nodes = [] if self._nodes is None else list(self._nodes)
+                waiting = [node for node in nodes if node._kind == CHILD]
+                if not waiting:
+                    break
+                self._pending = pending = (iter(waiting), WaitingParent(self))
+            for node in pending[0]:
+                if node._parent is self:  # type: ignore[attr-defined]  # a child, as all in here
+                    node._put_locked(pending[1])  # type: ignore[attr-defined]
+                    return self._state, _NOBODY
+            self._pending = None
         if self._cause is not None:
             self._state = SEALED
             return SEALED, _NOBODY
         nodes = self._leave_locked()
         self._state = COMPLETED
         return COMPLETED, nodes
-
-    def _next_child_locked(self) -> Job | None:
-        """The oldest child that is still there. Looks at each child once, however many there are."""
-        while True:
-            if self._pending is None:
-                # A copy first, in one step: a finalizer or a signal handler may attach or end a child in between.
-                nodes = [] if self._nodes is None else list(self._nodes)
-                waiting = [node for node in nodes if node._kind == CHILD]
-                if not waiting:
-                    return None
-                self._pending = (iter(waiting), WaitingParent(self))
-            for node in self._pending[0]:
-                if node._parent is self:  # type: ignore[attr-defined]  # a child, as all in here
-                    return node  # type: ignore[return-value]
-            self._pending = None
 
     def _leave_locked(self) -> list[Node]:
         """Take the job off its parent and hand out its list."""
