@@ -708,7 +708,7 @@ def _checked_exception(exception: object, where: str) -> None:
 
 def _thrower(job: Job) -> Job:
     """Return who throws what the body of `job` raises: itself, or for a block the coroutine that it is a part of."""
-    while not job._throws and job._parent is not None:
+    while job._scoped and job._parent is not None:
         job = job._parent
     return job
 
