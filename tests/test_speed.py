@@ -63,9 +63,9 @@ def instructions(program: Any, number: int) -> int:
 
 #: For each row of `bench/`: instructions for one operation, in either spelling.
 BOUNDS = {
-    "launch": 459, "spawn": 656, "launch_join": 1_004, "with_context": 466, "scope_block": 407,
-    "yield_1": 238, "cancels": 1_565, "timers": 346, "ping_pong": 1_351, "stream": 207,
-    "state_1": 979, "state_100": 60_130, "shared_10": 2_023, "chain_10": 376,
+    "launch": 459, "spawn": 656, "launch_join": 1_004, "with_context": 452, "scope_block": 391,
+    "yield_1": 238, "cancels": 1_565, "timers": 346, "ping_pong": 1_239, "stream": 196,
+    "state_1": 979, "state_100": 59_727, "shared_10": 2_023, "chain_10": 376,
 }  # fmt: skip
 #: Operations in the shorter of the two runs that are compared, where 20 will not do.
 FEW = {"launch": launching.BURST, "timers": 200, "cancels": 100, "state_100": 2}
