@@ -21,6 +21,8 @@ from bench._row import Row
 from bench._systems import VMSCOPE, VMSCOPE_ASYNC
 from bench.rows import channels, flows, launching, memory, timing, yielding
 from vmscope import run_main
+from vmscope.coroutines._builders import BlockingCoroutine
+from vmscope.coroutines._coroutine import Coroutine, DeferredCoroutine, StandaloneCoroutine
 
 OURS = os.path.dirname(vmscope.__file__) + os.sep
 ROWS: dict[str, Row] = {
@@ -93,6 +95,15 @@ def bytes_of_each(program: Any) -> float:
     few, many = 250, 750
     run_main(program, many)  # what is done once, is done then
     return median((many * run_main(program, many) - few * run_main(program, few)) / (many - few) for _ in range(3))
+
+
+def test_each_kind_of_coroutine_is_resumed_by_code_of_its_own() -> None:
+    kinds = [Coroutine, StandaloneCoroutine, DeferredCoroutine, BlockingCoroutine]
+
+    codes = [getattr(kind, name).__code__ for kind in kinds for name in ("run", "_resume", "_go_on")]
+
+    assert len({id(code) for code in codes}) == len(codes)  # what the interpreter has learnt lies with the code
+    assert len(set(codes)) == 3
 
 
 @pytest.mark.parametrize("spelling", [VMSCOPE, VMSCOPE_ASYNC])
