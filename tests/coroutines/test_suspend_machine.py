@@ -282,6 +282,7 @@ class Awaited:
         self.children: list[Child] = []
         self.outcome: tuple[str, str] | None = None
         self.is_over = False
+        self.first: tuple[str, str] | None = None  # of the outcomes that are no value
         self.listeners = 0
         self.ends: list[tuple[int, str]] = []
         self.ends_expected: list[tuple[int, str]] = []
@@ -324,8 +325,9 @@ class Awaited:
             self.waiting.add(number)
 
     def as_heard(self, number: int) -> str:
+        """What it ended with; before the end, the first that it is ending with, also where a worse one came later."""
         assert self.outcome is not None
-        kind, word = self.outcome
+        kind, word = self.outcome if self.is_over or self.first is None else self.first
         if kind == "CancellationException" and number not in self.cancelled:
             kind = "DeferredCancelledError"
         return word if kind == "value" else f"{kind}: {word}"
@@ -375,6 +377,7 @@ class Awaited:
         if self.outcome is None or ranks.index(kind) > ranks.index(self.outcome[0]):
             self.outcome = kind, word
         if kind != "value":
+            self.first = self.first or (kind, word)
             self.children = [child for child in self.children if child.stubborn]
         self.end()
 
@@ -462,6 +465,10 @@ AWAITED = weighed(
 @example([("await_it", True), ("complete",), ("cancel_one_who_awaits", 0), ("run",)])
 @example([("have_a_child", True), ("await_it", True), ("cancel",), ("cancel_one_who_awaits", 0), ("run",)])
 @example([("have_a_child", True), ("cancel",), ("end_a_child", True, True), ("await_it", False)])
+@example(
+    [("await_it", True), ("have_a_child", True), ("have_a_child", True), ("cancel",), ("end_a_child", True, True)]
+    + [("cancel_one_who_awaits", 0), ("await_it", True)]
+)
 def test_a_deferred_has_one_outcome_and_each_who_awaits_it_hears_it_once(acts: list[tuple[Any, ...]]) -> None:
     """B5, B7, X4, difference 4: ended in each way, while it has children, by several who await it, some cancelled."""
     play(Awaited(), acts)
