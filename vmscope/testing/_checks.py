@@ -57,13 +57,12 @@ class _IdleWait(Continuation[None]):
             raise IllegalStateError("wait_until_idle() outside of a test: call it in the block of run_test")
         self._scheduler: TestScheduler = scheduler
         self._suspend(coroutine)
-        scheduler._idle.append(self)
+        scheduler._idle[self] = None
         scheduler._queue.ring()
         return SUSPENDED
 
     def _take_back(self, cause: BaseException) -> None:
-        if self in self._scheduler._idle:
-            self._scheduler._idle.remove(self)
+        self._scheduler._idle.pop(self, None)
 
 
 def wait_until_idle(cushion: float = 0.0) -> Suspending[None]:
@@ -127,9 +126,6 @@ def _probed(block: Any, args: tuple[Any, ...], notes: list[str]) -> Generator[An
         try:
             given = yield (_probe(wait, notes) if isinstance(wait, Suspension) else wait)
             step = generator.send
-        except GeneratorExit:
-            generator.close()
-            raise
         except BaseException as error:  # noqa: BLE001  (what comes in goes in)
             step, given = generator.throw, error
 
@@ -217,6 +213,8 @@ class _TurnWait(Continuation[Any]):
                 raise IllegalStateError(sequencer._broken)
             if sequencer._next == self._number:
                 return None
+            if sequencer._next > self._number:
+                raise _used(self._number)
         self._suspend(coroutine)
         with sequencer._guard:
             if sequencer._next != self._number:
@@ -226,6 +224,10 @@ class _TurnWait(Continuation[Any]):
 
     def _take_back(self, cause: BaseException) -> None:
         self._sequencer._break(self._number)
+
+
+def _used(number: int) -> IllegalStateError:
+    return IllegalStateError(f"turn {number} of the sequencer was used already: a number is good once")
 
 
 class Turn:
@@ -283,7 +285,7 @@ class Sequencer:
         """
         with self._guard:
             if number in self._taken:
-                raise IllegalStateError(f"turn {number} of the sequencer was used already: a number is good once")
+                raise _used(number)
             self._taken.add(number)
         return Turn(self, number)
 

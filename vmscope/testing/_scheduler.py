@@ -68,7 +68,7 @@ class TestScheduler(ContextElement):
         self._driver = 0  # the thread that runs tasks
         self._depth = 0
         self._deadline = inf  # in real time: of the run_test that drives
-        self._idle: list[Any] = []  # those who wait until nothing else can run
+        self._idle: dict[Any, None] = {}  # those who wait until nothing else can run; cancelled on any thread
         self._looked: tuple[int, int, bool] = (0, 0, False)  # at how many jobs, how many jumps ago, was any in flight
 
     def __repr__(self) -> str:
@@ -208,12 +208,14 @@ class TestScheduler(ContextElement):
 
     def _wake_idle(self) -> bool:
         """Nothing can run: let the one go on that waits for this, the most hurried first. False: nobody is woken."""
-        waiter = min(self._idle, key=lambda each: each.cushion)
+        waiter = min(list(self._idle), key=lambda each: each.cushion, default=None)
+        if waiter is None:
+            return False
         if waiter.cushion > 0:
             self._queue.wait(waiter.cushion, lambda: False)
             if self._queue.has_due():
                 return True
-        self._idle.remove(waiter)
+        self._idle.pop(waiter, None)  # gone where another thread cancelled it meanwhile; then it is not resumed either
         waiter._resume(None)
         return True
 
