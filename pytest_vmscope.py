@@ -24,9 +24,8 @@ MARKER = "coroutines_timeout"
 
 def _testing() -> Any:
     """Import `vmscope.testing` from where this file lies: beside the package, whatever that is called."""
-    if __package__:
-        return importlib.import_module(".vmscope.testing", __package__)
-    return importlib.import_module("vmscope.testing")
+    above = f"{__package__}." if __package__ else ""
+    return importlib.import_module(f"{above}vmscope.testing")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -83,13 +83,14 @@ class _Beside:
         other.join(5)
         assert not other.is_alive(), "what was to run beside the lock waits for the thread that it stopped"
 
-    def acquire(self) -> None:
+    def acquire(self, blocking: bool = True) -> bool:
         if threading.current_thread() is self._thread:
             self._taken -= 1
             if self._taken == 0:
                 self._let_in()
-        self._lock.acquire()
-        self._depth += 1
+        taken: bool = self._lock.acquire(blocking)
+        self._depth += taken
+        return taken
 
     def release(self) -> None:
         self._depth -= 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.steer import beside
 from vmscope import Dispatchers, await_cancellation, delay, launch, suspend, with_context
+from vmscope.coroutines._timer import shared_timers
 from vmscope.flow import MutableStateFlow
 from vmscope.testing import FlowTest, UnconfinedTestDispatcher, record_values, run_test, test_flow
 
@@ -27,6 +29,15 @@ class Cold:
                 collector(value)
         if self.then_waits:
             yield from await_cancellation()
+
+
+class Open:
+    """A flow that emits what `put` is given, wherever that is called."""
+
+    @suspend
+    def collect(self, collector):
+        self.put = collector
+        yield from await_cancellation()
 
 
 class State:
@@ -171,6 +182,75 @@ def test_nothing_within_the_real_time_of_a_wait_fails():
         run_test(body)
 
 
+def test_whatever_comes_next_can_be_awaited():
+    def body(scope):
+        with test_flow(Cold("a", ValueError("broken"))) as events:
+            first = yield from events.await_event()
+            second = yield from events.await_event()
+            return str(first), second.kind
+
+    assert run_test(body) == ("item 'a'", "error")
+
+
+def test_what_has_come_already_is_taken_without_a_wait():
+    def body(scope):
+        with test_flow(Cold("a", "b")) as events:
+            with pytest.raises(AssertionError, match="expected item, found nothing"):
+                events.expect_item()
+            yield from delay(1.5)
+            assert events.expect_item() == "a"
+            yield from delay(1)
+            assert events.expect_item() == "b"
+            with pytest.raises(AssertionError, match="expected item, found complete"):
+                events.expect_item()
+
+    run_test(body)
+
+
+def test_the_most_recent_item_of_a_flow_that_failed_is_its_failure():
+    def body(scope):
+        with test_flow(Cold("a", ValueError("broken"))) as events:
+            yield from delay(5)
+            events.expect_most_recent_item()
+
+    with pytest.raises(ValueError, match="broken"):
+        run_test(body)
+
+
+def test_a_failure_in_an_async_with_block_is_not_covered_by_what_was_left():
+    async def body(scope):
+        async with test_flow(Cold("a", then_waits=True)):
+            await delay(5)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        run_test(body)
+
+
+def test_a_plain_function_looks_at_what_has_come_at_once():
+    def body(scope):
+        value = yield from test_flow(MutableStateFlow("now"), lambda events: events.expect_item())
+        nothing = yield from test_flow(MutableStateFlow("now"), lambda events: events.expect_item() and None)
+        return value, nothing
+
+    assert run_test(body) == ("now", None)
+
+
+def test_a_test_of_a_flow_without_a_block_stands_in_with():
+    with pytest.raises(TypeError, match="takes a block, or stands in `with`"):
+        run_test(lambda scope: test_flow(Cold("a")))
+
+
+def test_what_remains_of_a_flow_that_was_never_collected_is_nothing():
+    assert run_test(lambda scope: FlowTest(Cold("a")).cancel_and_consume_remaining()) == []
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_wait_takes_some_time(timeout):
+    with pytest.raises(ValueError, match="test_flow"):
+        test_flow(Cold(), timeout=timeout)
+
+
 def test_waiting_for_an_item_lets_virtual_time_go_on():
     def body(scope):
         with test_flow(Cold("late"), timeout=5) as events:
@@ -180,6 +260,86 @@ def test_waiting_for_an_item_lets_virtual_time_go_on():
             return scope.current_time
 
     assert run_test(body) == 1.0
+
+
+def test_what_comes_as_somebody_begins_to_wait_for_it_is_not_missed():
+    flow = Open()
+
+    def body(scope):
+        with test_flow(flow) as events:
+            lock = beside(events, lambda: flow.put("between"), released=1)  # between the two looks of who waits
+            assert (yield from events.await_item()) == "between"
+            return lock.met
+
+    assert run_test(body)
+
+
+def test_a_wait_that_is_cancelled_takes_no_event_and_leaves_no_limit_behind():
+    flow = Open()
+
+    def body(scope):
+        with test_flow(flow) as events:
+            job = launch(events.await_item)
+            scope.run_current()
+            limit = events._waiting._timer
+            assert limit in shared_timers()._snapshot()
+
+            yield from job.cancel_and_join()
+            assert limit not in shared_timers()._snapshot()
+            flow.put("kept")
+
+            assert (yield from events.await_item()) == "kept"
+
+    run_test(body)
+
+
+def test_a_wait_that_is_cancelled_as_it_begins_takes_no_event_and_leaves_no_limit_behind():
+    flow = Open()
+
+    def body(scope):
+        with test_flow(flow) as events:
+            job = launch(events.await_item)
+            lock = beside(events, job.cancel, released=1)
+            yield from job.join()
+            assert lock.met
+            assert job.is_cancelled
+            assert not any(type(item).__name__ == "_Limit" for item in shared_timers()._snapshot())
+            flow.put("kept")
+
+            assert (yield from events.await_item()) == "kept"
+
+    run_test(body)
+
+
+def test_a_limit_that_strikes_as_its_event_comes_ends_no_other_wait():
+    flow = Open()
+
+    def body(scope):
+        with test_flow(flow) as events:
+            job = launch(events.await_item)
+            scope.run_current()
+            limit = events._waiting._timer
+            flow.put("in time")
+            yield from job.join()
+            again = launch(events.await_item)
+            scope.run_current()
+
+            limit.run()  # the thread of the timers had it in hand
+            flow.put("to the next")
+            yield from again.join()
+            return job.is_cancelled, again.is_cancelled
+
+    assert run_test(body) == (False, False)
+
+
+def test_a_collector_that_is_given_up_tells_nothing():
+    test = FlowTest(Open())
+    steps = test._collect()
+    next(steps)
+
+    steps.close()
+
+    test.ensure_all_consumed()
 
 
 def test_several_flows_at_once():
@@ -250,6 +410,7 @@ def test_a_recording_ends_with_its_with_block():
         state.value = 0
         state.value = 1
     state.value = 2
+    recorded.stop()  # a second time, without effect
 
     assert recorded == [0, 0, 1]
     assert recorded.writers == [None, None, None]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import signal
 import threading
 
 import pytest
 
 from vmscope import CoroutineScope, Dispatchers, Job, await_cancellation
-from vmscope.testing import HangError, coroutines_timeout
+from vmscope.testing import HangError, _hang, coroutines_timeout
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +72,47 @@ def test_ctrl_c_is_passed_on():
     with pytest.raises(KeyboardInterrupt):
         with coroutines_timeout(20):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_that_was_ignored_before_is_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with coroutines_timeout(20):
+        signal.raise_signal(signal.SIGINT)
+
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_limit_without_an_end_watches_nothing():
+    before = threading.active_count()
+
+    with coroutines_timeout(math.inf):
+        assert threading.active_count() == before
+
+
+def test_where_signals_are_not_ours_there_is_a_dump_and_nothing_is_interrupted(monkeypatch):
+    monkeypatch.setattr(_hang, "main_thread", threading.current_thread)  # as in a sub-interpreter: signal() refuses
+    told = threading.Event()
+    went_on = []
+
+    def work():
+        with coroutines_timeout(0.02, on_expiry=lambda text: told.set()):
+            went_on.append(told.wait(20))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert went_on == [True]
+
+
+def test_a_loop_is_interrupted_where_threads_cannot_be_sent_signals(monkeypatch):
+    monkeypatch.delattr(signal, "pthread_kill")  # as on Windows
+
+    with pytest.raises(HangError):
+        with coroutines_timeout(0.02, on_expiry=lambda text: None):
+            for _ in itertools.count():
+                pass
 
 
 @pytest.mark.parametrize("seconds", [0, -1])

@@ -149,6 +149,25 @@ def test_a_limit_that_is_no_number_is_refused(tmp_path):
     assert "coroutines_timeout takes a number of seconds, got 'soon'" in out, out
 
 
+def test_a_mark_says_how_many_seconds_and_no_more(tmp_path):
+    body = """
+    @pytest.mark.coroutines_timeout
+    def test_none(): pass
+
+    @pytest.mark.coroutines_timeout(True)
+    def test_a_flag(): pass
+
+    @pytest.mark.coroutines_timeout(1, seconds=2)
+    def test_two(): pass
+"""
+
+    out = run_suite(tmp_path, body)
+
+    assert "3 failed" in out, out
+    for name in ("none", "a_flag", "two"):
+        assert f"test_suite.py::test_{name}: write @pytest.mark.coroutines_timeout(seconds)" in out
+
+
 def test_nothing_of_the_package_is_loaded_before_a_test_uses_it(tmp_path):
     out = run_suite(
         tmp_path,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import signal
 import threading
 import unittest
 from contextvars import ContextVar
 
 import pytest
 
+from tests.steer import struck
 from vmscope import (
     CancellationException,
     CoroutineExceptionHandler,
@@ -26,6 +29,7 @@ from vmscope import (
     run_blocking,
     suspend,
     with_context,
+    yield_,
 )
 from vmscope.testing import (
     LeakedFailureError,
@@ -36,6 +40,7 @@ from vmscope.testing import (
     _scope as scope_room,
     run_test,
 )
+from vmscope.testing._events import EventQueue
 
 
 class Boom(Exception):
@@ -154,6 +159,21 @@ def test_a_decorated_function_without_a_scope_is_refused():
         @run_test
         def no_scope():
             pass
+
+
+def test_a_decorated_function_may_take_whatever_there_is():
+    seen = []
+
+    def test(*given):
+        seen.append(given)
+
+    decorated = run_test(timeout=5)(test)
+    decorated("a fixture")
+
+    (scope, fixture), = seen
+    assert isinstance(scope, TestScope)
+    assert fixture == "a fixture"
+    assert str(inspect.signature(decorated)) == "(*given)"
 
 
 def test_context_variables_of_the_caller_are_seen():
@@ -297,6 +317,66 @@ def test_tests_on_two_threads_are_charged_each_its_own():
     assert outcomes == {"one": "one", "two": "two", "three": "three"}
 
 
+def leak(scheduler, message):
+    """A test that passes, and leaves a coroutine behind that fails a second later."""
+
+    def leaking(scope):
+        late = CoroutineScope(SupervisorJob() + StandardTestDispatcher(scheduler))
+        late.launch(lambda: (yield from delay(1)) or fail(message), name="sleeper")
+
+    run_test(leaking)
+
+
+def test_a_failure_of_an_earlier_test_that_comes_during_this_one_fails_it_beside_its_own():
+    scheduler = TestScheduler()
+    leak(scheduler, "too late")
+
+    def body(scope):
+        scheduler.advance_until_idle()
+        fail("my own")
+
+    with pytest.raises(Boom, match="my own") as hit:
+        run_test(body)
+
+    (late,) = hit.value.suppressed
+    assert isinstance(late, LeakedFailureError)
+    assert str(late.__cause__) == "too late"
+
+
+def test_a_failure_is_charged_to_the_block_where_no_runner_gives_a_name(monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+
+    def nameless(scope):
+        yield from CoroutineScope(StandardTestDispatcher(scope.scheduler)).launch(fail).join()
+
+    with pytest.raises(Boom) as hit:
+        run_test(nameless)
+
+    assert hit.value.__notes__[0].endswith("charged to " + nameless.__qualname__)
+
+
+def test_a_ctrl_c_in_between_ends_the_test_in_order():
+    seen = []
+
+    def body(scope):
+        scope.background_scope.launch(waiting, "background")
+        yield from waiting("body")
+
+    def waiting(name):
+        try:
+            yield from await_cancellation()
+        finally:
+            seen.append(name)
+
+    with struck(EventQueue.wait, lambda: signal.default_int_handler(signal.SIGINT, None)) as met:
+        with pytest.raises(KeyboardInterrupt):
+            run_test(body)
+
+    assert met
+    assert seen == ["body", "background"]
+    assert run_test(lambda scope: "the next one") == "the next one"
+
+
 # ---- background
 
 
@@ -377,6 +457,32 @@ def test_what_refuses_to_end_at_the_limit_does_not_hang_the_suite(monkeypatch):
     assert "did not end within" in hit.value.__notes__[0]
 
 
+def test_a_child_that_was_cancelled_and_does_not_end_is_named_at_the_limit(monkeypatch):
+    monkeypatch.setattr(scope_room, "GRACE", 0.03)
+
+    def body(scope):
+        child = launch(with_context, NonCancellable, await_cancellation, name="stubborn")
+        yield from yield_()
+        child.cancel()
+
+    with pytest.raises(UncompletedCoroutinesError, match=r"there were child jobs: .*'stubborn' cancelling"):
+        run_test(body, timeout=0.03)
+
+
+def test_what_ends_as_the_limit_strikes_was_too_slow_and_nothing_else():
+    left = []
+
+    def body(scope):
+        left.append(Job(scope._body))
+
+    with struck(scope_room._what_hangs, lambda: left[0].complete()) as met:
+        with pytest.raises(UncompletedCoroutinesError, match="the test completed, but only after the timeout") as hit:
+            run_test(body, timeout=0.03)
+
+    assert met
+    assert hit.value.__cause__ is None
+
+
 def test_the_default_limit_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv(scope_room.TIMEOUT_VARIABLE, "2.5")
     assert scope_room._default_timeout() == 2.5
@@ -422,6 +528,14 @@ def test_a_failure_in_a_scope_without_a_body_is_raised_at_its_end():
 
 
 # ---- misuse
+
+
+def test_a_scope_is_entered_once():
+    with TestScope() as scope:
+        with pytest.raises(IllegalStateError, match="which was entered before"):
+            with scope:
+                pass
+        assert scope.is_active
 
 
 def test_a_test_in_a_test_is_refused():

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 
 import pytest
 
-from vmscope import CoroutineScope, IllegalStateError, delay, launch
-from vmscope.testing import StandardTestDispatcher, TestScheduler, TestScope, run_test
+from tests.steer import struck
+from vmscope import CompletableDeferred, CoroutineScope, Dispatchers, IllegalStateError, delay, launch
+from vmscope.testing import (
+    StandardTestDispatcher,
+    TestScheduler,
+    TestScope,
+    UncompletedCoroutinesError,
+    _scheduler as scheduler_room,
+    run_test,
+)
+from vmscope.testing._events import EventQueue
 
 
 def repeating(seconds):
@@ -181,3 +192,117 @@ def test_moving_time_in_a_coroutine_runs_the_others():
     run_test(body)
 
     assert ran == [10.0, "after"]
+
+
+def test_a_strangers_block_that_is_still_to_run_is_named():
+    class Repainting:
+        def __repr__(self):
+            return "<repainting>"
+
+        def run(self):
+            dispatcher.dispatch(scope.coroutine_context, self)
+
+    scope = TestScope()
+    dispatcher = StandardTestDispatcher(scope.scheduler)
+    dispatcher.dispatch(scope.coroutine_context, Repainting())
+
+    with pytest.raises(IllegalStateError, match=r"5 tasks(.|\n)*<repainting>"):
+        scope.advance_until_idle(steps=5)
+
+
+def test_work_that_does_not_come_back_is_given_up_in_the_end(monkeypatch):
+    monkeypatch.setattr(scheduler_room, "PATIENCE", 0.0)
+    scheduler, go_on = TestScheduler(), threading.Event()
+    job = CoroutineScope(StandardTestDispatcher(scheduler)).launch(go_on.wait, 20, context=Dispatchers.IO, name="slow")
+    scheduler.watch(job)
+
+    with pytest.raises(UncompletedCoroutinesError, match=r"virtual time stands still(.|\n)*'slow'"):
+        scheduler.advance_time_by(1)
+
+    assert scheduler.current_time == 0
+    go_on.set()
+
+
+def test_background_work_runs_that_what_is_in_flight_waits_for():
+    go_on = threading.Event()
+
+    def body(scope):
+        job = launch(go_on.wait, 20, context=Dispatchers.IO)
+        scope.background_scope.launch(go_on.set)
+        scope.advance_until_idle()
+        return job.is_completed, scope.current_time
+
+    assert run_test(body) == (True, 0)
+
+
+def test_what_comes_as_a_look_finds_nothing_in_flight_is_run_too():
+    gate, ran = CompletableDeferred(), []
+
+    def complete():
+        thread = threading.Thread(target=gate.complete)
+        thread.start()
+        thread.join()
+
+    scope = TestScope()
+    scope.launch(lambda: (yield from gate.await_()) or ran.append("came"))
+    scope.run_current()
+    with struck(scheduler_room.in_flight, complete, at="return") as met:
+        scope.advance_until_idle()
+
+    assert met
+    assert ran == ["came"]
+
+
+# ---- the queue by itself
+
+
+class Item:
+    """What can stand in the queue."""
+
+
+def test_a_time_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="a time must be a number of seconds"):
+        EventQueue().put_at(Item(), math.nan)
+
+
+def test_what_is_put_for_never_is_not_waited_for():
+    queue, item = EventQueue(), Item()
+    queue.put_at(item, 1.0)
+
+    assert queue.put_at(item, math.inf)
+
+    assert queue.next_when() == math.inf
+    assert queue.foreground == 0
+    assert queue.pending() == []
+
+
+def test_what_was_taken_back_does_not_pile_up():
+    queue = EventQueue()
+    items = [Item() for _ in range(1000)]
+    for number, item in enumerate(items):
+        queue.put_at(item, float(number))
+
+    for item in items[:-2]:
+        queue.remove(item)
+
+    assert len(queue._heap) <= 65
+    assert [queue.take(math.inf) for _ in range(3)] == [*items[-2:], None]
+
+
+def test_there_is_no_wait_where_something_is_due():
+    asked = []
+    queue = EventQueue()
+    queue.put(Item())
+
+    queue.wait(math.inf, lambda: asked.append("asked"))
+
+    assert asked == []
+
+
+@pytest.mark.parametrize(("seconds", "made_true"), [(0, False), (math.inf, True)])
+def test_there_is_no_wait_without_time_or_where_it_is_true_by_now(seconds, made_true):
+    queue = EventQueue()
+
+    queue.wait(seconds, lambda: made_true)
+
+    assert not queue._asleep

@@ -52,6 +52,15 @@ def test_idle_for_runs_what_falls_due_the_end_included(shadow):
     assert shadow.current_time == 2
 
 
+def test_its_clock_measures_what_it_was_moved(shadow):
+    clock = shadow.clock
+    began = clock()
+
+    shadow.idle_for(2.5)
+
+    assert clock() - began == 2.5
+
+
 def test_run_to_next_task_goes_to_its_time_and_runs_all_of_that_time(shadow):
     ran = []
     handler = Handler(shadow.looper)

@@ -13,6 +13,7 @@ from vmscope import (
     CompletableDeferred,
     CoroutineScope,
     Dispatchers,
+    IllegalStateError,
     Job,
     Looper,
     MainScope,
@@ -23,10 +24,13 @@ from vmscope import (
     delay,
     with_context,
 )
+from vmscope.coroutines._dispatcher import CoroutineDispatcher
 from vmscope.coroutines._main import _main
 from vmscope.lifecycle import _viewmodel
 from vmscope.testing import (
+    LeakedFailureError,
     StandardTestDispatcher,
+    TestScheduler,
     UncompletedCoroutinesError,
     ViewModelTest,
     main_dispatcher,
@@ -252,6 +256,154 @@ def test_a_failure_outside_of_run_test_is_raised_at_the_end():
     with pytest.raises(ValueError, match="boom"):
         with main_dispatcher():
             CoroutineScope(SupervisorJob() + Dispatchers.Main).launch(fail)
+
+
+def test_a_failure_that_the_block_raises_too_is_told_once():
+    boom = ValueError("boom")
+
+    def fail(error):
+        raise error
+
+    with pytest.raises(ValueError, match="boom") as hit:
+        with main_dispatcher():
+            scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
+            scope.launch(fail, boom)
+            scope.launch(fail, KeyError("another"))
+            raise boom
+
+    assert [repr(other) for other in hit.value.suppressed] == ["KeyError('another')"]
+
+
+def test_a_failure_of_the_block_alone_is_raised_as_it_is():
+    with pytest.raises(ValueError, match="the block's own") as hit:
+        with main_dispatcher():
+            raise ValueError("the block's own")
+
+    assert not getattr(hit.value, "suppressed", ())
+
+
+def leak(scheduler):
+    """A test that passes, and leaves a coroutine behind that fails a second later."""
+
+    def late():
+        yield from delay(1)
+        raise ValueError("too late")
+
+    run_test(lambda scope: CoroutineScope(SupervisorJob() + StandardTestDispatcher(scheduler)).launch(late) and None)
+
+
+def test_a_failure_of_an_earlier_test_does_not_let_the_guard_open_and_leaves_main_alone():
+    scheduler = TestScheduler()
+    leak(scheduler)
+    scheduler.advance_until_idle()
+
+    with pytest.raises(LeakedFailureError, match="too late"):
+        with main_dispatcher():
+            pytest.fail("it was to be told before")
+
+    assert _main.delegate is None
+    with main_dispatcher():  # it is said once
+        pass
+
+
+def test_a_failure_of_an_earlier_test_that_comes_under_the_guard_is_told_at_its_end():
+    scheduler = TestScheduler()
+    leak(scheduler)
+
+    with pytest.raises(LeakedFailureError, match="too late"):
+        with main_dispatcher():
+            scheduler.advance_until_idle()
+
+
+def test_a_main_that_somebody_is_using_at_the_end_fails_the_test():
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(CoroutineDispatcher):
+        def dispatch(self, context, block):
+            inside.set()
+            go_on.wait(10)
+            block.run()
+
+    with pytest.raises(IllegalStateError, match="while a test switches it"):
+        with main_dispatcher(Slow()):
+            thread = threading.Thread(target=lambda: MainScope().launch(list))
+            thread.start()
+            inside.wait(10)
+
+    assert _main.delegate is None
+    go_on.set()
+    thread.join()
+
+
+class OnWorkers(ViewModel):
+    """Waits on the threads that stand behind Main, and cleans up there."""
+
+    def start(self, clean_up):
+        began = threading.Event()
+        self.view_model_scope.launch(self.wait, began, clean_up, name="on workers")
+        began.wait(10)
+        return self
+
+    def wait(self, began, clean_up):
+        began.set()
+        try:
+            yield from await_cancellation()
+        finally:
+            yield from with_context(NonCancellable, clean_up)
+
+
+def test_with_a_main_of_real_threads_the_guard_waits_for_them():
+    ended = []
+
+    def clean_up():
+        yield from delay(0.001)
+        ended.append("ended")
+
+    with main_dispatcher(Dispatchers.IO.limited_parallelism(1), patience=60):
+        OnWorkers().start(clean_up)
+
+    assert ended == ["ended"]
+
+
+def test_with_a_main_of_real_threads_what_nothing_can_end_fails_the_test_at_once():
+    gate = CompletableDeferred()
+
+    with pytest.raises(UncompletedCoroutinesError, match="'on workers'"):
+        with main_dispatcher(Dispatchers.IO.limited_parallelism(1), patience=float("inf")):
+            OnWorkers().start(gate.await_)
+
+    gate.complete()
+
+
+def test_a_block_on_a_real_thread_that_has_no_code_of_ours_outlives_its_test_from_an_unknown_place():
+    entered, go_on = threading.Event(), threading.Event()
+
+    def rows():
+        entered.set()
+        yield go_on.wait(10)
+
+    class Loader(ViewModel):
+        def load(self):
+            self.view_model_scope.launch(list, rows(), context=Dispatchers.IO, name="load")
+
+    with pytest.raises(UncompletedCoroutinesError, match=r"'load'.*launched at an unknown place"):
+        with main_dispatcher(patience=0.03):
+            Loader().load()
+            entered.wait(10)
+
+    go_on.set()
+
+
+def test_a_view_model_made_as_the_last_guard_closes_is_nobodys():
+    with main_dispatcher():
+        watch = _viewmodel.watch  # another thread has read it
+
+    model = ViewModel()
+    watch(model)
+
+    with main_dispatcher():
+        pass
+    assert not model.is_cleared
 
 
 def test_a_shared_scope_of_a_view_model_is_left_alone():

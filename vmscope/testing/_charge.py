@@ -99,11 +99,10 @@ def where_called() -> str:
     return str(next(callers(), "an unknown place"))
 
 
-def note_launch(job: Job, run: TestRun | None = None) -> None:
-    """Remember that `job` begins here, for `run` or the test of this thread."""
+def note_launch(job: Job) -> None:
+    """Remember that `job` begins here, in the test of this thread."""
     with _guard:
-        if job not in _launches:
-            _launches[job] = Launch(where_called(), run or run_here())
+        _launches[job] = Launch(where_called(), run_here())
 
 
 def belongs(job: Job, run: TestRun) -> None:
@@ -171,8 +170,7 @@ def leave(run: TestRun) -> None:
     global _handle
     with _guard:
         run.over = True
-        if run in _active:
-            _active.remove(run)
+        _active.remove(run)
         handle = None
         if not _active and not any(_outlives(job, known) for job, known in list(_launches.items())):
             handle, _handle = _handle, None

@@ -78,6 +78,9 @@ class _Posted(Posted):
         super().__init__(block)
         self.context = context
 
+    def __repr__(self) -> str:
+        return repr(self._block)
+
 
 class StandardTestDispatcher(TestDispatcher):
     """Queues all, the first step too: what is launched runs once the test waits, or moves the scheduler on.

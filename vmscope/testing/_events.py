@@ -78,9 +78,6 @@ class EventQueue:
         self._asleep = False
         self._bell: SimpleQueue[None] = SimpleQueue()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def clock(self) -> float:
         """Return the virtual time in seconds."""
         return self.now

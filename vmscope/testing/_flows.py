@@ -273,9 +273,7 @@ class FlowTest(Generic[T]):
     def _collect(self) -> Generator[Any, Any, None]:
         try:
             yield from self._flow.collect(self._take)
-        except CancellationException:
-            raise
-        except GeneratorExit:
+        except (CancellationException, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001  (it is what the test wants to see)
             self._put(Event("error", error))

@@ -106,8 +106,7 @@ class ViewModelGuard:
             also: Returns further coroutines that must have ended by now.
         """
         with _lock:
-            if self in _open:
-                _open.remove(self)
+            _open.remove(self)
             if not _open:
                 _viewmodel.watch = None
         failures: list[BaseException] = []

@@ -173,7 +173,13 @@ class TestScope(CoroutineScope):
         return _run(self, block, args, _checked_timeout(timeout))
 
     def __enter__(self) -> Self:
-        """Charge failures that nobody handles to this scope, until the end of the `with` block."""
+        """Charge failures that nobody handles to this scope, until the end of the `with` block.
+
+        Raises:
+            IllegalStateError: It was entered before: with the end of that it has ended.
+        """
+        if self._entered is not None:
+            raise IllegalStateError(f"`with` over {self!r}, which was entered before. Make a TestScope for each")
         run = TestRun(test_name("with TestScope()"))
         enter(run)
         self._entered = run
@@ -375,12 +381,13 @@ def _drive(scope: TestScope, block: Any, args: tuple[Any, ...], timeout: float) 
 
 
 def _what_hangs(body: TestScopeImpl) -> str:
-    children = [child for child in body.children if child.is_active]
     if body._frame is not None:
         return "the test body did not run to completion"
+    children = list(body.children)
     if children:
+        active = "active " if all(child.is_active for child in children) else ""
         return (
-            f"there were active child jobs: {children!r}. Use the background_scope of the TestScope for coroutines "
+            f"there were {active}child jobs: {children!r}. Use the background_scope of the TestScope for coroutines "
             "that are to be cancelled when the body is over"
         )
     return "the test completed, but only after the timeout"
