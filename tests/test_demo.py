@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import pytest
 
+from tests import processes
 from vmscope import join_all, run_main
 from vmscope.demo import Palette, _server, as_json, as_text
 from vmscope.demo._checks import Check, Evidence, examine
@@ -71,6 +72,21 @@ def evidence(**changed: Any) -> Evidence:
         reader_lost=True,
     )
     return good._replace(**changed)
+
+
+def test_the_demo_is_told_to_a_stream_of_any_kind() -> None:
+    """A program that calls it may have put something else than a text file in the place of standard output."""
+    code, out, err = processes.run("""
+        import io
+        from vmscope.__main__ import main
+        terminal, sys.stdout = sys.stdout, io.StringIO()
+        code = main(["demo"])
+        terminal.write(sys.stdout.getvalue())
+        sys.exit(code)
+    """)
+
+    assert (code, err) == (0, "")
+    assert "hold. It took" in out
 
 
 class Terminal:

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from vmscope import Dispatchers, EmptyCoroutineContext, GlobalScope, HandlerThread, run_blocking, with_context
-from vmscope.testing import ScheduleError, explore
+from vmscope.testing import ScheduleError, _explore_locks, explore
 from vmscope.testing._explore_places import places_of
 
 TOTAL = 0
@@ -766,6 +766,26 @@ def test_a_worker_that_is_about_to_be_done_is_waited_for():
     explore(two_that_do_nothing)
 
     assert Dispatchers.IO._running == 0
+
+
+def test_a_worker_that_stays_at_work_is_not_waited_for_without_an_end(monkeypatch):
+    began, go_on = threading.Event(), threading.Event()
+    naps = []
+
+    class Work:
+        def run(self):
+            began.set()
+            go_on.wait(20)
+
+    Dispatchers.IO.dispatch(EmptyCoroutineContext, Work())
+    began.wait()
+    monkeypatch.setitem(_explore_locks._real, "sleep", naps.append)
+
+    explored = explore(two_that_do_nothing)
+    go_on.set()
+
+    assert explored.complete
+    assert sum(naps) == pytest.approx(1)
 
 
 def two_that_do_nothing():

@@ -293,13 +293,14 @@ def test_a_wait_that_is_cancelled_takes_no_event_and_leaves_no_limit_behind():
     run_test(body)
 
 
-def test_a_wait_that_is_cancelled_as_it_begins_takes_no_event_and_leaves_no_limit_behind():
+@pytest.mark.parametrize("point", [{"released": 1}, {"taken": 2}])
+def test_a_wait_that_is_cancelled_as_it_begins_takes_no_event_and_leaves_no_limit_behind(point):
     flow = Open()
 
     def body(scope):
         with test_flow(flow) as events:
             job = launch(events.await_item)
-            lock = beside(events, job.cancel, released=1)
+            lock = beside(events, job.cancel, **point)
             yield from job.join()
             assert lock.met
             assert job.is_cancelled

@@ -27,7 +27,7 @@ from ..coroutines._coroutine import Coroutine
 from ..coroutines._deferred import _Await
 from ..coroutines._frame import ScopeCoroutine
 from ..coroutines._here import here
-from ..coroutines._job import ACTIVE, COMPLETED, NEW, CompletableJob, Job, Join, NonCancellable
+from ..coroutines._job import ACTIVE, COMPLETED, NEW, Job, Join, NonCancellable
 from ..coroutines._main import LooperDispatcher
 from ..coroutines._suspend import SUSPENDED_PHASE
 from ..coroutines._time import _Delay
@@ -142,9 +142,8 @@ class _Look:
                     self.resting.add(job._waits)
                     if not children:
                         self.working.append(job)
-            elif isinstance(job, CompletableJob):
-                if state > ACTIVE and not children:
-                    self.working.append(job)
+            elif state > ACTIVE and not children:  # a job without a body
+                self.working.append(job)
 
     def coroutine(self, coroutine: Any, has_children: bool) -> None:
         frame = coroutine._frame

@@ -1,0 +1,213 @@
+"""What is in flight: looked at from another thread, before each line of ours that the thread at work comes to.
+
+A look that says "nothing" where somebody is about to go on lets virtual time jump over what he does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from tests.steer import beside, held_elsewhere
+from vmscope import (
+    CompletableDeferred,
+    CoroutineScope,
+    CoroutineStart,
+    Job,
+    async_,
+    await_all,
+    coroutine_scope,
+    current_job,
+    delay,
+    launch,
+    non_cancellable,
+)
+from vmscope.coroutines import _job
+from vmscope.testing import StandardTestDispatcher, TestScheduler
+from vmscope.testing._flight import UNKNOWN, in_flight
+
+HOME = _job.__file__.removesuffix("_job.py")
+NOBODY = frozenset()
+
+
+class World:
+    """A scheduler, a scope on it, and a gate that another thread opens."""
+
+    def __init__(self) -> None:
+        self.scheduler = TestScheduler()
+        self.scope = CoroutineScope(Job() + StandardTestDispatcher(self.scheduler))
+        self.gate = CompletableDeferred()
+        self.seen: list[object] = []
+
+    def launch(self, block, *args):
+        """Launch on the scheduler, and let all that is due run."""
+        job = self.scope.launch(block, *args)
+        self.scheduler.run_current()
+        return job
+
+    def look(self, *jobs: Job) -> object:
+        return in_flight(jobs or self.scheduler.known(), self.scheduler._queue, NOBODY)[0]
+
+    def look_before_each_line_of(self, action: Callable[[], object], while_true: Callable[[], bool]) -> None:
+        """Do `action` on another thread, and look from here while `while_true()` and nothing has come back."""
+
+        def on_line(frame, event, arg):
+            if event == "line" and while_true() and not self.scheduler._queue.has_due():
+                looking = threading.Thread(target=lambda: self.seen.append(self.look()))
+                looking.start()
+                looking.join()
+            return on_line
+
+        def work():
+            sys.settrace(lambda frame, event, arg: on_line if frame.f_code.co_filename.startswith(HOME) else None)
+            try:
+                action()
+            finally:
+                sys.settrace(None)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+
+def joins(world):
+    def body():
+        yield from world.gate.join()
+
+    return world.launch(body), world.gate
+
+
+def awaits(world):
+    def body():
+        yield from world.gate.await_()
+
+    return world.launch(body), world.gate
+
+
+def awaits_all(world):
+    other = CompletableDeferred()
+    other.complete()
+
+    def body():
+        yield from await_all(world.gate, async_(delay, 0), other)
+
+    return world.launch(body), world.gate
+
+
+def waits_for_the_children_of_a_block(world):
+    inside = []
+
+    def block():
+        inside.append(Job(current_job()))
+
+    def body():
+        yield from coroutine_scope(block)
+
+    job = world.launch(body)
+    world.gate = inside[0]
+    return job, world.gate
+
+
+def waits_for_its_children(world):
+    def body():
+        world.gate = Job(current_job())
+
+    return world.launch(body), world.gate
+
+
+def is_the_child_of_a_job_that_waits(world):
+    def body():
+        world.gate = Job(between)
+
+    between = Job(world.scope.coroutine_context[Job])
+    world.launch(body)
+    between.complete()
+    waits = world.launch(between.join)
+    return waits, world.gate
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        joins,
+        awaits,
+        awaits_all,
+        waits_for_the_children_of_a_block,
+        waits_for_its_children,
+        is_the_child_of_a_job_that_waits,
+    ],
+)
+def test_from_the_end_of_a_job_on_who_waits_for_it_is_in_flight_until_he_is_back(waits):
+    world = World()
+    job, gate = waits(world)
+    assert world.look() is None
+
+    world.look_before_each_line_of(gate.complete, lambda: gate.is_completed and not job.is_completed)
+
+    assert world.seen, "nobody looked"
+    assert None not in world.seen, world.seen
+    world.scheduler.advance_until_idle()
+    assert job.is_completed
+
+
+def test_where_somebody_is_at_work_in_a_tree_nothing_is_known():
+    world = World()
+    job = world.launch(delay, 1)
+
+    with held_elsewhere(job._lock):
+        assert world.look() is UNKNOWN
+
+    assert world.look() is None
+
+
+def test_who_waits_for_a_job_that_ends_as_the_look_comes_to_it_is_in_flight():
+    world, ended = World(), threading.Event()
+    world.gate.invoke_on_completion(lambda cause: ended.set())  # told before who waits: for him the tree is needed
+    job = world.launch(world.gate.await_)
+    ending = threading.Thread(target=world.gate.complete)
+
+    def end():
+        ending.start()
+        ended.wait(10)
+
+    lock = beside(world.gate, end, taken=1)
+    found = world.look()
+    ending.join()
+
+    assert lock.met
+    assert found is job
+
+
+def test_what_ends_before_the_look_comes_to_it_is_not_in_flight():
+    world = World()
+    ended = world.launch(list)
+    assert ended.is_completed
+
+    assert world.look(ended, world.launch(delay, 1)) is None
+
+
+def test_a_lazy_coroutine_is_not_in_flight():
+    world = World()
+    world.scope.launch(delay, 1, start=CoroutineStart.LAZY)
+    world.launch(delay, 1)
+
+    assert world.look() is None
+
+
+def test_in_which_order_the_coroutines_are_known_makes_no_difference():
+    world = World()
+    inside = []
+
+    def shielded():
+        inside.append(launch(delay, 2))
+        yield from delay(1)
+
+    job = world.launch(non_cancellable, shielded)
+    (child,) = inside
+    assert child._lock is not job._lock
+
+    assert world.look(job, child) is None
+    assert world.look(child, job) is None
