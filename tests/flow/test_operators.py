@@ -72,6 +72,7 @@ async def is_odd(value: int) -> bool:
         (lambda f: f.take(2), [3, 1]),
         (lambda f: f.take(9), [3, 1, 4, 1, 5]),
         (lambda f: f.take_while(lambda n: n < 4), [3, 1]),
+        (lambda f: f.take_while(is_odd).map(plus_one), [4, 2]),
         (lambda f: f.drop(3), [1, 5]),
         (lambda f: f.drop_while(lambda n: n < 4), [4, 1, 5]),
         (lambda f: f.distinct_until_changed_by(lambda n: n > 2), [3, 1, 4, 1, 5]),

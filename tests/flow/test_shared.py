@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.steer import beside
+from tests.steer import beside, struck
 from tests.virtual_main import VMain
 from vmscope import (
     CoroutineExceptionHandler,
@@ -36,6 +36,7 @@ from vmscope.flow import (
     empty_flow,
     flow_of,
 )
+from vmscope.flow._shared import _Emitter
 from vmscope.sync import BufferOverflow
 
 from .runs import Boom, collecting, end_scopes, failing, run, scope_on_main, ticking
@@ -323,6 +324,27 @@ def test_f20_an_emitter_that_goes_on_and_is_cancelled_in_the_same_moment_has_emi
     main.drain()
 
     assert lock.met
+    assert job.is_cancelled
+    assert log == [0, 1]
+    collector.cancel()
+
+
+def test_f20_an_emitter_that_goes_on_as_it_is_about_to_be_told_of_its_cancellation_is_resumed_once(main: VMain) -> None:
+    """The value was taken between the look for who waits and his own; a second resumption would be an error."""
+    gate, log = Job(), []  # type: ignore[var-annotated]
+    shared, collector = full(1, gate, log)
+    job = scope_on_main().launch(shared.emit, 1)
+    main.drain()
+
+    def let_in() -> None:
+        gate.complete()
+        main.drain()
+
+    with struck(_Emitter._cancelled_by, let_in) as met:
+        job.cancel()
+    main.drain()
+
+    assert met
     assert job.is_cancelled
     assert log == [0, 1]
     collector.cancel()

@@ -154,7 +154,14 @@ def test_posting_is_answered_true_by_a_live_looper_and_false_by_one_that_quit(ha
 
 @pytest.mark.parametrize("fn", [None, 42, "print()", [].append(1)])
 def test_what_cannot_be_called_cannot_be_posted(handler, fn):
-    for post in (handler.post, lambda f: handler.post_delayed(f, 1.0), handler.call, handler.run_with_scissors):
+    for post in (
+        handler.post,
+        lambda f: handler.post_delayed(f, 1.0),
+        lambda f: handler.post_at_time(f, 1.0),
+        handler.post_at_front_of_queue,
+        handler.call,
+        handler.run_with_scissors,
+    ):
         with pytest.raises(TypeError, match="cannot be called; give the function, not the result"):
             post(fn)
 
@@ -229,9 +236,41 @@ def test_a_message_in_use_is_neither_sent_nor_recycled_again(handler, looper):
         message.recycle()
 
 
+def test_what_is_recycled_while_somebody_looks_through_the_queue_is_not_given_out_again(handler, looper):
+    aside = Message.obtain(obj="aside")
+
+    class Taken:
+        def __call__(self):
+            pass
+
+        def rejected(self):
+            aside.recycle()
+
+    taken = Taken()
+    handler.post(taken)
+
+    handler.remove_callbacks(taken)
+
+    assert aside.obj is None
+    assert all(pooled is not aside for pooled in _message.pool)
+    aside.recycle()
+    assert any(pooled is aside for pooled in _message.pool)
+
+
 def test_a_message_without_a_target_cannot_be_sent_to_it():
     with pytest.raises(ValueError, match="it has none"):
         Message(1).send_to_target()
+
+
+def test_a_message_without_a_target_in_the_queue_goes_to_nobody_and_is_recycled(handler, looper):
+    log = []
+    looper.queue.put(Message(1, obj="dropped"))
+    handler.post(lambda: log.append("the next one"))
+
+    looper.pump()
+
+    assert log == ["the next one"]
+    assert Message.obtain().obj is None
 
 
 def test_where_another_thread_takes_the_last_one_of_the_pool_a_new_one_is_made(looper, monkeypatch):
@@ -679,13 +718,14 @@ def test_an_asynchronous_handler_overtakes_barriers(looper):
     plain.post(lambda: log.append("plain"))
     quick.post(lambda: log.append("quick"))
     plain.send_message(Message(asynchronous=True, callback=lambda: log.append("marked")))
+    quick.send_message(Message(callback=lambda: log.append("sent")))
 
     looper.pump()
-    assert log == ["quick", "marked"]
+    assert log == ["quick", "marked", "sent"]
 
     looper.queue.remove_sync_barrier(token)
     looper.pump()
-    assert log == ["quick", "marked", "plain"]
+    assert log == ["quick", "marked", "sent", "plain"]
 
 
 # ---- as an executor

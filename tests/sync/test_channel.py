@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from tests.steer import beside
+from tests.steer import beside, robbed
 from vmscope import (
     CancellationException,
     CoroutineExceptionHandler,
@@ -819,3 +820,134 @@ def test_a_call_that_was_done_keeps_neither_the_channel_nor_the_element_alive() 
 def test_a_wait_outside_of_a_coroutine_is_refused(call: Callable[[], Suspending[Any]]) -> None:
     with pytest.raises(IllegalStateError, match="outside a coroutine"):
         list(call())
+
+
+# -- what is done without the lock: another thread gets the last one between the look and the step
+
+
+def test_an_element_that_is_received_as_it_would_be_pushed_out_is_not_lost() -> None:
+    channel: Channel[int] = Channel(1, BufferOverflow.DROP_OLDEST)
+    channel.try_send(1)
+    got: list[int] = []
+    buffer = channel._buffer = robbed(channel._buffer, lambda: got.append(run_blocking(channel.receive)))
+
+    assert channel.try_send(2).is_success
+
+    assert buffer.action is None
+    assert got == [1]
+    assert drained(channel) == [2]
+
+
+def test_an_element_that_another_gets_just_before_is_received_once() -> None:
+    channel: Channel[int] = Channel(1)
+    channel.try_send(1)
+    got: list[int] = []
+    buffer = channel._buffer = robbed(channel._buffer, lambda: got.append(run_blocking(channel.receive)))
+
+    assert channel.try_receive().is_failure
+
+    assert buffer.action is None
+    assert got == [1]
+
+
+def test_an_element_that_is_received_as_its_channel_is_cancelled_is_not_undelivered() -> None:
+    lost: list[int] = []
+    got: list[int] = []
+    channel: Channel[int] = Channel(1, on_undelivered=lost.append)
+    channel.try_send(1)
+
+    def receive() -> None:
+        got.append(channel._buffer.popleft())  # as `receive` does it, that saw the channel open
+
+    buffer = channel._buffer = robbed(channel._buffer, receive)
+    channel.cancel()
+
+    assert buffer.action is None
+    assert got == [1]
+    assert lost == []
+
+
+@pytest.mark.parametrize("kind", ["_sends", "_receives", "_nexts"])
+def test_a_call_that_another_thread_is_given_just_before_is_not_given_twice(kind: str) -> None:
+    channel: Channel[int] = Channel(5)
+    make = {"_sends": partial(channel.send, 1), "_receives": channel.receive, "_nexts": channel._next}[kind]
+    first: list[Any] = []
+
+    def use() -> Body:
+        channel.try_send(1)
+        yield from make()
+
+    run_blocking(use)
+    setattr(channel, kind, robbed(getattr(channel, kind), lambda: first.append(make())))
+
+    second = make()
+
+    assert len(first) == 1
+    assert first[0] is not second
+    while channel.try_receive().is_success:
+        pass
+    channel.try_send(1)
+    run_blocking(lambda: second)
+    channel.try_send(1)
+    run_blocking(lambda: first[0])
+
+
+def test_two_that_iterate_at_once_wait_each_by_himself() -> None:
+    channel: Channel[int] = Channel(4)
+    got: list[int] = []
+
+    async def one() -> None:
+        async for element in channel:
+            got.append(element)
+            return
+
+    def main() -> Body:
+        calls = [channel._next(), channel._next()]
+        for element in (1, 2, 3):
+            channel.try_send(element)
+        for call in calls:
+            got.append((yield from call))
+        yield from launch(one).join()
+
+    run_blocking(main)
+
+    assert got == [1, 2, 3]
+
+
+def test_a_signal_handler_that_sends_to_who_waits_as_his_end_begins_to_be_watched_leaves_no_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """H3: it runs on the thread that holds the lock of the job, which is reentrant, so it gets in."""
+    put = Job._put_locked
+    struck: list[object] = []
+
+    def put_struck(job: Job, node: Any) -> None:
+        if not struck:
+            struck.append(node)
+            assert channel.try_send(1).is_success
+        put(job, node)
+
+    channel: Channel[int] = Channel()
+    got: list[int] = []
+    told: list[object] = []
+
+    def main() -> Body:
+        def receiver() -> Body:
+            got.append((yield from channel.receive()))
+            got.append((yield from channel.receive()))
+
+        job = launch(receiver)
+        yield from yield_()
+        monkeypatch.setattr(Job, "_put_locked", put_struck)
+        job.invoke_on_completion(told.append)
+        monkeypatch.undo()
+        assert struck
+        yield from yield_()
+        assert len(job._nodes) == 1  # what was added, and nothing else
+        channel.try_send(2)
+        yield from job.join()
+
+    run_blocking(main)
+
+    assert got == [1, 2]
+    assert told == [None]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.steer import beside
 from vmscope import (
     CancellationException,
     CoroutineScope,
@@ -642,3 +643,26 @@ def test_statistics_say_how_many_wait_and_what_is_held() -> None:
 )
 def test_a_repr_shows_the_state(made: Callable[[], object], shown: str) -> None:
     assert repr(made()) == shown
+
+
+def test_a_lock_that_its_owner_is_given_before_he_waits_is_refused_and_he_goes_on() -> None:
+    """H16: another thread takes it for the same owner between the look and the suspension."""
+    mutex, owner = Mutex(), object()
+    mutex.try_lock()
+
+    def hand_over() -> None:
+        mutex.unlock()
+        mutex.try_lock(owner)
+
+    def main() -> Body:
+        lock = beside(mutex, hand_over, released=1)
+        with pytest.raises(IllegalStateError, match="already locked by the specified owner"):
+            yield from mutex.lock(owner)
+        assert lock.met
+        assert current_job()._waiter is None  # type: ignore[attr-defined]
+        mutex.unlock(owner)
+        yield from mutex.lock(owner)
+
+    run_blocking(main)
+
+    assert mutex.holds_lock(owner)

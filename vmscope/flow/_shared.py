@@ -303,7 +303,7 @@ class _Buffer(SharedFlow[T]):
                     # Whichever comes second sees the other: an emitter stands in the queue first (E1) and measures
                     # second (E2). Without the GIL both take the deque's own lock in between.
                     slot.index += 1  # T1 move on
-                    if FREE_THREADED:
+                    if FREE_THREADED:  # pragma: no cover - builds without the GIL
                         queue.rotate(0)
                     if queue:  # T2 then look
                         self._tell_of(slot)

@@ -865,7 +865,7 @@ class _Send(Wait[None]):
             first = not senders._waiting
             self._queued = True  # `add` longhand
             senders._waiting.append(self)  # S1 stand there
-            if FREE_THREADED:
+            if FREE_THREADED:  # pragma: no cover - builds without the GIL
                 buffer.rotate(0)
             if len(buffer) >= channel._room or not first:  # S2 then look; who made room for the first looks for us, too
                 return WAITING

@@ -158,7 +158,7 @@ class Decided(Continuation[T_co]):
         self._frame = frame = coroutine._frame
         self._mark = None
         self._phase = SUSPENDED_PHASE
-        if FREE_THREADED:
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
             with frame._lock:
                 frame._waiter = self
         else:
@@ -169,10 +169,11 @@ class Decided(Continuation[T_co]):
         """It waits no more: the job is to forget it."""
         self._phase = RESUMED
         frame = self._frame
-        if FREE_THREADED:
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
             with frame._lock:
                 frame._waiter = None
-                self._drop_mark_locked()
+                if self._mark is not None:
+                    self._drop_mark_locked()
         else:
             frame._waiter = None  # G1 leave
             if self._mark is not None:  # G2 then look
@@ -180,10 +181,9 @@ class Decided(Continuation[T_co]):
                     self._drop_mark_locked()
 
     def _drop_mark_locked(self) -> None:
-        if self._mark is not None:
-            if self._frame._nodes is not None:
-                self._frame._nodes.pop(self._mark, None)
-            self._mark = None
+        if self._frame._nodes is not None:  # where a signal handler resumes it, its mark may not be in there yet
+            self._frame._nodes.pop(self._mark, None)
+        self._mark = None
 
     def _claim(self, phase: int = RESUMED) -> bool:
         raise NotImplementedError

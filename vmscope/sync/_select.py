@@ -171,7 +171,7 @@ class _OnSend(_Lined):
 
     def look_again(self) -> None:
         channel = self.what
-        if FREE_THREADED:
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
             channel._buffer.rotate(0)
         if len(channel._buffer) < channel._room:  # S2, as a send does it
             channel._let_in()
