@@ -1326,3 +1326,54 @@ def test_the_cancellation_of_a_job_pins_no_frames(main: VMain, scope: CoroutineS
 
     assert job.is_completed
     assert held[0]() is None
+
+
+def test_who_completes_a_job_that_waits_for_its_children_is_told_that_it_was_complete() -> None:
+    """J15"""
+    job = Job()
+    child = Job(job)
+
+    answers = [job.complete(), job.complete(), job.complete_exceptionally(ValueError())]
+    assert job.is_active
+    child.complete()
+
+    assert answers == [True, False, False]
+    assert job.is_completed
+    assert not job.is_cancelled
+
+
+def test_the_handle_of_a_handler_that_was_called_keeps_no_job_alive() -> None:
+    """J16"""
+    job = Job()
+    handle = job.invoke_on_completion(lambda cause: None)
+    job.complete()
+    gone = weakref.ref(job)
+
+    del job
+    gc.collect()
+
+    assert gone() is None
+    handle.dispose()
+
+
+def test_who_is_cancelled_by_a_signal_handler_as_he_begins_to_join_does_not_wait(
+    main: VMain, scope: CoroutineScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J7: it runs on the thread that holds the lock of the tree, which is reentrant, so it gets in."""
+    put, struck_at = Job._put_locked, []
+
+    def put_struck(job: Job, node: Any) -> None:
+        put(job, node)
+        if job is awaited and not struck_at:
+            struck_at.append(node)
+            joining.cancel()
+
+    awaited = Job(scope.coroutine_context[Job])
+    joining = scope.launch(awaited.join)
+    monkeypatch.setattr(Job, "_put_locked", put_struck)
+    main.run_current()
+
+    assert struck_at
+    assert joining.is_cancelled
+    assert joining.is_completed
+    awaited.complete()

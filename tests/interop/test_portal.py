@@ -20,9 +20,11 @@ from vmscope import (
     HandlerThread,
     IllegalStateError,
     Job,
+    SupervisorJob,
     as_dispatcher,
     await_cancellation,
     delay,
+    join_all,
     non_cancellable,
     run_blocking,
     run_blocking_io,
@@ -205,3 +207,19 @@ def test_bad_input_is_refused(scope: CoroutineScope) -> None:
         run_on(scope, 7)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="timeout"):
         run_on(scope, delay, 1.0, timeout=float("nan"))
+
+
+def test_what_ends_the_process_is_raised_to_the_caller_of_run_on_and_told_to_nobody_else(
+    uncaught: list[BaseException],
+) -> None:
+    def stop() -> None:
+        raise SystemExit(3)
+
+    scope = CoroutineScope(Dispatchers.Default + SupervisorJob())
+
+    with pytest.raises(SystemExit, match="3"):
+        run_on(scope, stop)
+
+    run_blocking(lambda: join_all(*scope.coroutine_context[Job].children))
+    assert uncaught == []
+    assert scope.is_active

@@ -395,6 +395,16 @@ def test_remove_callbacks_takes_back_all_and_only_this_handlers(handler, looper)
     assert log == ["ran"]
 
 
+def test_what_was_taken_back_in_great_number_does_not_stay_in_the_queue(handler, looper):
+    for number in range(1000):
+        handler.post_delayed(print if number % 100 else repr, 3_600.0 + number)
+    looper.pump()
+
+    handler.remove_callbacks(print)
+
+    assert len(looper.queue._heap) == 10
+
+
 def test_taking_back_what_is_due_does_not_bring_forward_what_is_not(handler, looper, clock):
     log = []
     handler.post_delayed(functools.partial(log.append, "later"), 5.0)

@@ -508,6 +508,64 @@ def test_a_barrier_that_is_put_before_one_that_stands_does_not_do_away_with_it(q
     assert queue.peek_when() is None
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside an item"])
+def test_a_barrier_that_was_removed_before_its_time_is_not_pending_any_more(queue, beside):
+    token = queue.post_sync_barrier(101.0)
+    if beside:
+        queue.put(Note("due", []))
+
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+
+    assert queue.peek_when() is None
+    assert queue.run_due() is None
+
+
+def test_a_barrier_that_was_removed_before_it_was_taken_up_is_run_past_in_its_turn(queue):
+    log = []
+    queue.put(Note("first", log))
+    token = queue.post_sync_barrier()
+    queue.put(Note("second", log))
+
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+
+    assert log == ["first", "second"]
+    assert queue._dead == 0
+
+
+def test_a_queue_shows_what_it_does(queue, clock):
+    shown = []
+    queue.set_host(lambda: None)
+    at_rest = repr(MessageQueue(clock))
+    queue.put(Note("running", [], lambda: shown.append(repr(queue))))
+    queue.run_due()
+    polling = repr(queue)
+    queue.quit()
+
+    assert [at_rest, *shown, polling, repr(queue)] == [
+        "<MessageQueue at rest, 0 pending>",
+        "<MessageQueue running, 0 pending>",
+        "<MessageQueue polling, 0 pending>",
+        "<MessageQueue quitting, 0 pending>",
+    ]
+
+
+def test_behind_a_barrier_the_time_of_what_is_held_back_says_nothing(queue):
+    queue.post_sync_barrier()
+    queue.run_due()
+    queue.put_at(Note("held back", []), 105.0)
+    taken_back = AsyncNote("taken back", [])
+    queue.put_at(taken_back, 106.0)
+    queue.put_at(AsyncNote("passes", []), 107.0)
+    for number in range(100):  # so many that what is taken back stays among them
+        queue.put_at(Note(number, []), 200.0)
+    assert queue.run_due() == 6.0
+    queue.remove(taken_back)
+
+    assert queue.run_due() == 7.0
+
+
 def test_a_barrier_token_is_good_once(queue):
     token = queue.post_sync_barrier()
     queue.remove_sync_barrier(token)

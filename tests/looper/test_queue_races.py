@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from tests.steer import before, struck
+from tests.steer import before, beside, struck
 from vmscope.looper import Handler, Looper, MessageQueue, _queue
 
 from .notes import AsyncNote, Note, VirtualClock
@@ -393,3 +393,19 @@ def test_a_look_inside_the_sorting_in_sorts_nothing_twice(monkeypatch):
     queue.run_due()
 
     assert log == [0, 1]
+
+
+def test_what_runs_as_it_is_about_to_be_taken_back_is_not_counted_as_taken_back():
+    clock, log = VirtualClock(1.0), []
+    queue = MessageQueue(clock)
+    queue.put_at(Note("ran", log), 2.0)
+    queue.run_due()
+    entries = queue._entries()
+    clock.now = 3.0
+    lock = beside(queue, queue.run_due, taken=1)
+
+    queue._remove_entries(entries)
+
+    assert lock.met
+    assert log == ["ran"]
+    assert queue._dead == 0

@@ -13,6 +13,7 @@ import pytest
 from tests.steer import struck
 from vmscope import (
     CancellationException,
+    CompletableDeferred,
     CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
@@ -281,6 +282,23 @@ def test_outside_of_tests_failures_go_their_usual_way(uncaught):
     assert isinstance(uncaught.pop(), Boom)
 
 
+def test_what_fails_outside_of_tests_while_one_is_outlived_goes_its_usual_way_with_its_name(uncaught):
+    scheduler, left = TestScheduler(), []
+
+    def leaking(scope):
+        left.append(CoroutineScope(StandardTestDispatcher(scheduler)).launch(await_cancellation))
+        scheduler.run_current()
+
+    run_test(leaking)
+
+    run_blocking(lambda: CoroutineScope(Dispatchers.Default).launch(fail, name="stranger").join())
+
+    assert uncaught.pop().__notes__ == ["in coroutine 'stranger'"]
+    left[0].cancel()
+    scheduler.run_current()
+    run_test(lambda scope: None)  # nobody is outlived any more: the tests hear no more of what fails outside
+
+
 def test_a_global_handler_of_the_program_still_hears():
     seen = []
     handle = add_global_exception_handler(lambda context, error: seen.append(str(error)))
@@ -445,28 +463,44 @@ def test_at_its_limit_a_body_that_waits_is_cancelled_and_cleans_up():
     assert seen == ["cleaned up"]
 
 
+def let_end(gate, scope):
+    """Let what waits for `gate` end after all: while it lives, the tests hear of what fails outside of them."""
+    gate.complete()
+    scope.advance_until_idle()
+    run_test(lambda _: None)
+
+
 def test_what_refuses_to_end_at_the_limit_does_not_hang_the_suite(monkeypatch):
     monkeypatch.setattr(scope_room, "GRACE", 0.03)
 
+    gate, scopes = CompletableDeferred(), []
+
     def body(scope):
-        yield from with_context(NonCancellable, await_cancellation)
+        scopes.append(scope)
+        yield from with_context(NonCancellable, gate.await_)
 
     with pytest.raises(UncompletedCoroutinesError) as hit:
         run_test(body, timeout=0.03)
 
     assert "did not end within" in hit.value.__notes__[0]
+    let_end(gate, scopes[0])
 
 
 def test_a_child_that_was_cancelled_and_does_not_end_is_named_at_the_limit(monkeypatch):
     monkeypatch.setattr(scope_room, "GRACE", 0.03)
 
+    gate, scopes = CompletableDeferred(), []
+
     def body(scope):
-        child = launch(with_context, NonCancellable, await_cancellation, name="stubborn")
+        scopes.append(scope)
+        child = launch(with_context, NonCancellable, gate.await_, name="stubborn")
         yield from yield_()
         child.cancel()
 
     with pytest.raises(UncompletedCoroutinesError, match=r"there were child jobs: .*'stubborn' cancelling"):
         run_test(body, timeout=0.03)
+
+    let_end(gate, scopes[0])
 
 
 def test_what_ends_as_the_limit_strikes_was_too_slow_and_nothing_else():
