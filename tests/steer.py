@@ -127,35 +127,21 @@ class _RobbedDeque(deque[Any]):
     action: Callable[[], object] | None
 
     def popleft(self) -> Any:
-        _let_a_thread_in(self)
+        action, self.action = self.action, None
+        if action is not None:
+            other = threading.Thread(target=action, name="faster", daemon=True)
+            other.start()
+            other.join(5)
+            assert not other.is_alive(), "what was to be faster waits for the thread that it stopped"
         return super().popleft()
 
 
-class _RobbedList(list[Any]):
-    """See `robbed`."""
-
-    action: Callable[[], object] | None
-
-    def pop(self) -> Any:  # type: ignore[override]  # the last one
-        _let_a_thread_in(self)
-        return super().pop()
-
-
-def _let_a_thread_in(home: Any) -> None:
-    action, home.action = home.action, None
-    if action is not None:
-        other = threading.Thread(target=action, name="faster", daemon=True)
-        other.start()
-        other.join(5)
-        assert not other.is_alive(), "what was to be faster waits for the thread that it stopped"
-
-
-def robbed(items: deque[Any] | list[Any], action: Callable[[], object]) -> Any:
-    """Return a copy of `items` that runs `action` once, just before its next `popleft()`, or `pop()`, takes something.
+def robbed(items: deque[Any], action: Callable[[], object]) -> Any:
+    """Return a copy of `items` that runs `action` once, just before its next `popleft()` takes something.
 
     The action runs in a thread of its own. The answer's `action` is None once it has.
     """
-    copy: Any = _RobbedDeque(items, items.maxlen) if isinstance(items, deque) else _RobbedList(items)
+    copy = _RobbedDeque(items, items.maxlen)
     copy.action = action
     return copy
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -865,31 +864,6 @@ def test_an_element_that_is_received_as_its_channel_is_cancelled_is_not_undelive
     assert buffer.action is None
     assert got == [1]
     assert lost == []
-
-
-@pytest.mark.parametrize("kind", ["_sends", "_receives", "_nexts"])
-def test_a_call_that_another_thread_is_given_just_before_is_not_given_twice(kind: str) -> None:
-    channel: Channel[int] = Channel(5)
-    make = {"_sends": partial(channel.send, 1), "_receives": channel.receive, "_nexts": channel._next}[kind]
-    first: list[Any] = []
-
-    def use() -> Body:
-        channel.try_send(1)
-        yield from make()
-
-    run_blocking(use)
-    setattr(channel, kind, robbed(getattr(channel, kind), lambda: first.append(make())))
-
-    second = make()
-
-    assert len(first) == 1
-    assert first[0] is not second
-    while channel.try_receive().is_success:
-        pass
-    channel.try_send(1)
-    run_blocking(lambda: second)
-    channel.try_send(1)
-    run_blocking(lambda: first[0])
 
 
 def test_two_that_iterate_at_once_wait_each_by_himself() -> None:

@@ -39,6 +39,18 @@ from vmscope.testing import (
 from vmscope.testing._main import MainForTest
 
 
+class Slow(CoroutineDispatcher):
+    """Keeps whoever dispatches inside until it is told."""
+
+    def __init__(self):
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def dispatch(self, context, block):
+        self.inside.set()
+        self.go_on.wait(10)
+        block.run()
+
+
 def test_standard_queues_even_the_first_step():
     order = []
     scope = TestScope(StandardTestDispatcher())
@@ -223,23 +235,16 @@ def test_the_real_unconfined_is_no_main():
 
 
 def test_a_switch_while_another_thread_uses_main_is_found_out():
-    inside, go_on = threading.Event(), threading.Event()
-
-    class Slow(CoroutineDispatcher):
-        def dispatch(self, context, block):
-            inside.set()
-            go_on.wait(10)
-            block.run()
-
-    set_main(Slow())
+    slow = Slow()
+    set_main(slow)
     thread = threading.Thread(target=lambda: CoroutineScope(Job() + Dispatchers.Main).launch(list))
     thread.start()
-    inside.wait(10)
+    slow.inside.wait(10)
 
     with pytest.raises(IllegalStateError, match="while a test switches it"):
         reset_main()
 
-    go_on.set()
+    slow.go_on.set()
     thread.join()
 
 

@@ -9,6 +9,7 @@ import weakref
 
 import pytest
 
+from tests.testing.test_dispatchers import Slow
 from vmscope import (
     CompletableDeferred,
     CoroutineScope,
@@ -24,7 +25,6 @@ from vmscope import (
     delay,
     with_context,
 )
-from vmscope.coroutines._dispatcher import CoroutineDispatcher
 from vmscope.coroutines._main import _main
 from vmscope.lifecycle import _viewmodel
 from vmscope.testing import (
@@ -316,22 +316,16 @@ def test_a_failure_of_an_earlier_test_that_comes_under_the_guard_is_told_at_its_
 
 
 def test_a_main_that_somebody_is_using_at_the_end_fails_the_test():
-    inside, go_on = threading.Event(), threading.Event()
-
-    class Slow(CoroutineDispatcher):
-        def dispatch(self, context, block):
-            inside.set()
-            go_on.wait(10)
-            block.run()
+    slow = Slow()
 
     with pytest.raises(IllegalStateError, match="while a test switches it"):
-        with main_dispatcher(Slow()):
+        with main_dispatcher(slow):
             thread = threading.Thread(target=lambda: MainScope().launch(list))
             thread.start()
-            inside.wait(10)
+            slow.inside.wait(10)
 
     assert _main.delegate is None
-    go_on.set()
+    slow.go_on.set()
     thread.join()
 
 
