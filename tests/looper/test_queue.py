@@ -372,7 +372,7 @@ def test_a_sleeper_is_not_woken_for_what_is_due_later_than_its_next_item():
     thread = threading.Thread(target=lambda: queue.run_until(lambda: looks.append(1)))
     thread.start()
     asleep.wait(5)
-    while not queue.is_polling():
+    while not (queue.is_polling() and queue._sleep_until < math.inf):  # announced, and it is known until when
         pass
     before = len(looks)
 
