@@ -876,7 +876,7 @@ class _Send(Wait[None]):
 
     def _grant(self, value: Any) -> None:
         """As Wait has it, with `_off` longhand; there is nothing to give back."""
-        if FREE_THREADED:
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
             self._off()
         else:
             self._phase = RESUMED

@@ -228,7 +228,7 @@ class Wait(Decided[T]):
         self._frame = frame = coroutine._frame
         self._mark = None
         self._phase = SUSPENDED_PHASE
-        if FREE_THREADED:
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
             with frame._lock:
                 frame._waiter = self
         else:
