@@ -466,8 +466,10 @@ AWAITED = weighed(
 @example([("have_a_child", True), ("await_it", True), ("cancel",), ("cancel_one_who_awaits", 0), ("run",)])
 @example([("have_a_child", True), ("cancel",), ("end_a_child", True, True), ("await_it", False)])
 @example(
-    [("await_it", True), ("have_a_child", True), ("have_a_child", True), ("cancel",), ("end_a_child", True, True)]
-    + [("cancel_one_who_awaits", 0), ("await_it", True)]
+    [
+        ("await_it", True), ("have_a_child", True), ("have_a_child", True), ("cancel",), ("end_a_child", True, True),
+        ("cancel_one_who_awaits", 0), ("await_it", True),
+    ]
 )
 def test_a_deferred_has_one_outcome_and_each_who_awaits_it_hears_it_once(acts: list[tuple[Any, ...]]) -> None:
     """B5, B7, X4, difference 4: ended in each way, while it has children, by several who await it, some cancelled."""
