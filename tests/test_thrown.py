@@ -118,7 +118,18 @@ def test_a_twin_of_a_cancellation_knows_the_job_and_the_source() -> None:
     assert type(twin(slotted)) is Slotted
 
 
-@pytest.mark.parametrize("error", [Stubborn("a"), Alien("b")], ids=["refuses", "becomes another"])
+class Wide(Exception):
+    def __reduce__(self) -> Any:
+        return Narrow, ("another kind",)
+
+
+class Narrow(Wide):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error", [Stubborn("a"), Alien("b"), Wide("c")], ids=["refuses", "becomes another", "becomes one of its kind"]
+)
 def test_what_cannot_be_made_anew_is_its_own_twin(error: Exception) -> None:
     assert twin(error) is error
 

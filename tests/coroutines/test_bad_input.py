@@ -300,9 +300,10 @@ def test_a_suspending_call_that_is_dropped_warns_and_says_how_to_write_it(
         function()
 
 
-def test_a_suspending_call_that_is_awaited_twice_is_refused() -> None:
+@pytest.mark.parametrize("call", [yield_, functools.partial(with_context, Dispatchers.Default, nothing)])
+def test_a_suspending_call_that_is_awaited_twice_is_refused(call: Callable[[], Any]) -> None:
     async def body() -> None:
-        once = yield_()
+        once = call()
         await once
         with pytest.raises(IllegalStateError, match="twice"):
             await once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import deque
@@ -51,6 +52,7 @@ from vmscope import (
 from vmscope.coroutines import _main, _pool, _timer
 from vmscope.coroutines._dispatcher import LimitedDispatcher
 from vmscope.looper import MessageQueue
+from vmscope.sync import Channel
 
 OnMain = Callable[..., Any]
 
@@ -184,6 +186,39 @@ def test_the_first_use_without_a_main_looper_raises_with_a_hint() -> None:
     """D4"""
     with pytest.raises(IllegalStateError, match="prepare_main"):
         CoroutineScope(Dispatchers.Main).launch(delay, 1)
+
+
+def test_a_yield_without_a_main_looper_fails_the_coroutine_with_a_hint(uncaught: list[BaseException]) -> None:
+    """D4, D15, D16: as with each dispatcher that cannot take a later step, it cleans up elsewhere."""
+    cleaned = threading.Event()
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from yield_()
+        finally:
+            cleaned.set()
+
+    job = CoroutineScope(Dispatchers.Main).launch(body, start=CoroutineStart.UNDISPATCHED)
+    run_blocking(job.join)
+
+    assert cleaned.is_set()
+    assert "prepare_main" in str(uncaught.pop())
+
+
+def test_a_delay_without_a_main_looper_raises_with_a_hint() -> None:
+    """D4, D14"""
+    caught: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from delay(1)
+        except IllegalStateError as error:
+            caught.append(str(error))
+
+    CoroutineScope(Dispatchers.Main).launch(body, start=CoroutineStart.UNDISPATCHED)
+
+    assert len(caught) == 1
+    assert "prepare_main" in caught[0]
 
 
 @pytest.fixture
@@ -1228,16 +1263,20 @@ def test_a_dispatcher_without_dispatch_says_what_to_write() -> None:
         CoroutineScope(SupervisorJob() + Empty() + CoroutineExceptionHandler(lambda *_: None)).launch(print)
 
 
-def test_a_dispatch_that_raises_fails_the_coroutine_which_then_cleans_up(seen: list[BaseException]) -> None:
+@pytest.mark.parametrize("waits_for", ["a job", "a receiver"])
+def test_a_dispatch_that_raises_fails_the_coroutine_which_then_cleans_up(
+    seen: list[BaseException], waits_for: str
+) -> None:
     """D15, F50"""
     error = LookupError("broken")
     queue = QueueDispatcher()
     log: list[str] = []
     gate, ended = Job(), threading.Event()
+    channel: Channel[int] = Channel()
 
     def body() -> Generator[Any, Any, None]:
         try:
-            yield from gate.join()
+            yield from gate.join() if waits_for == "a job" else channel.send(1)
         finally:
             log.append("finally")
 
@@ -1247,6 +1286,7 @@ def test_a_dispatch_that_raises_fails_the_coroutine_which_then_cleans_up(seen: l
     job.invoke_on_completion(lambda _: ended.set())
     queue.broken = error
     gate.complete()
+    channel.try_receive()
     assert ended.wait(10)
 
     assert log == ["finally"]
@@ -1628,6 +1668,56 @@ def test_a_join_waits_for_a_worker_that_was_started_just_now(monkeypatch: pytest
 
     assert left == [([], ["fresh-1"])] * joiners
     assert bell.rang == [True] * joiners
+
+
+def test_a_join_waits_for_each_worker_that_was_started_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D12, D18: the second comes after the first one has told that it is there."""
+    gates, log = [threading.Event(), threading.Event()], list[str]()
+    numbers, waits = itertools.count(), itertools.count()
+    serve = _pool._Crew._serve
+
+    def slow_to_come(crew: Any) -> None:
+        assert gates[next(numbers)].wait(10)
+        serve(crew)
+
+    class OneByOne(_pool.SimpleQueue):  # type: ignore[type-arg]
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            gates[next(waits)].set()
+            return super().get(timeout=10)
+
+    monkeypatch.setattr(_pool._Crew, "_serve", slow_to_come)
+    pool = _pool.Pool("fresh")
+    pool._crew._arrived = OneByOne()
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+    pool.shut()
+
+    assert pool.join(10) == []
+    assert len(log) == 2
+    assert next(waits) == 2
+
+
+def test_a_join_gives_up_a_worker_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D12, D18: the system keeps the thread back."""
+    gate, log = threading.Event(), list[str]()
+    serve = _pool._Crew._serve
+
+    def slow_to_come(crew: Any) -> None:
+        assert gate.wait(10)
+        serve(crew)
+
+    monkeypatch.setattr(_pool._Crew, "_serve", slow_to_come)
+    monkeypatch.setattr(_pool, "ARRIVAL_GRACE", 0.001)
+    pool = _pool.Pool("late")
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+    pool.shut()
+
+    assert pool.join(10) == []
+    assert log == []
+    gate.set()
+    monkeypatch.undo()
+    assert pool.join(10) == []
+    assert log == ["late-1"]
 
 
 def test_a_join_does_not_wait_for_a_worker_that_could_not_be_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ from vmscope import (
     yield_,
 )
 from vmscope._errors import suppressed_of
-from vmscope.coroutines._job import cancel_tree
+from vmscope.coroutines._job import Join, cancel_tree
 from vmscope.coroutines._suspend import Continuation
 
 OnMain = Callable[..., Any]
@@ -1377,3 +1377,32 @@ def test_who_is_cancelled_by_a_signal_handler_as_he_begins_to_join_does_not_wait
     assert joining.is_cancelled
     assert joining.is_completed
     awaited.complete()
+
+
+def test_a_join_that_is_cancelled_as_the_job_ends_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """J13: it is claimed, and still stands in the list of the job."""
+    gate = CompletableDeferred[None]()
+    ended: list[str] = []
+    take_back = Join._take_back
+
+    def take_back_late(join: Join, cause: BaseException) -> None:
+        gate.complete(None)
+        assert job.is_completed
+        take_back(join, cause)
+
+    def joins(job: Job) -> Generator[Any, Any, None]:
+        try:
+            yield from job.join()
+        except CancellationException:
+            ended.append("cancelled")
+            raise
+
+    scope = CoroutineScope(Job() + Dispatchers.Unconfined)
+    job = scope.launch(gate.await_)
+    joiner = scope.launch(joins, job)
+    monkeypatch.setattr(Join, "_take_back", take_back_late)
+    joiner.cancel()
+
+    assert job.is_completed and not job.is_cancelled
+    assert ended == ["cancelled"]
+    assert joiner.is_completed

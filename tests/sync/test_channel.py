@@ -24,6 +24,7 @@ from vmscope import (
     supervisor_scope,
     yield_,
 )
+from vmscope.coroutines._job import WAITER
 from vmscope.sync import (
     BufferOverflow,
     Channel,
@@ -924,4 +925,69 @@ def test_a_signal_handler_that_sends_to_who_waits_as_his_end_begins_to_be_watche
     run_blocking(main)
 
     assert got == [1, 2]
+    assert told == [None]
+
+
+def test_who_loses_the_last_element_to_another_waits_for_the_next() -> None:
+    channel: Channel[int] = Channel(1)
+    channel.try_send(1)
+    got: list[int] = []
+    buffer = channel._buffer = robbed(channel._buffer, lambda: got.append(run_blocking(channel.receive)))
+
+    def main() -> Body:
+        launch(channel.send, 2)
+        got.append((yield from channel.receive()))
+
+    run_blocking(main)
+
+    assert buffer.action is None
+    assert got == [1, 2]
+
+
+def test_a_sender_waits_where_only_cancelled_receivers_stand_in_the_line() -> None:
+    channel: Channel[int] = Channel()
+    order: list[object] = []
+
+    def sender() -> Body:
+        yield from channel.send(1)
+        order.append("sent")
+
+    def main() -> Body:
+        receivers = [launch(channel.receive) for _ in range(3)]
+        yield from yield_()
+        for receiver in receivers:
+            receiver.cancel()
+        job = launch(sender)
+        yield from yield_()
+        order.append("receives")
+        order.append((yield from channel.receive()))
+        yield from job.join()
+
+    run_blocking(main)
+
+    assert order == ["receives", 1, "sent"]
+
+
+def test_a_sender_whose_end_begins_to_be_watched_as_it_waits_leaves_no_mark_behind() -> None:
+    channel: Channel[int] = Channel()
+    told: list[object] = []
+
+    def sender() -> Body:
+        yield from channel.send(1)
+        yield from channel.send(2)
+
+    def main() -> Body:
+        job = launch(sender)
+        yield from yield_()
+        job.invoke_on_completion(told.append)
+        assert (yield from channel.receive()) == 1
+        yield from yield_()
+        marks = [node for node in job._nodes or () if node._kind == WAITER]
+        assert len(marks) <= 1  # of the wait that is, and none of the one that was
+        assert (yield from channel.receive()) == 2
+        yield from job.join()
+        assert job._nodes is None
+
+    run_blocking(main)
+
     assert told == [None]

@@ -191,8 +191,7 @@ class Coroutine(Job):
         """
         super().__init_subclass__(**kwargs)
         for name in _HOT:
-            if name not in vars(cls):
-                setattr(cls, name, _copied(getattr(cls, name)))
+            setattr(cls, name, _copied(getattr(cls, name)))
 
     def _init_coroutine(self, parent: Job | None, env: Env, state: int, block: Any, args: tuple[Any, ...]) -> None:
         """Set the fields, and attach to `parent`. Longhand, with Job's part and the plain case of `attach` in it.
@@ -584,7 +583,8 @@ class Coroutine(Job):
                 parent = self._parent
                 if plain and (error is None or self._ends_plainly(error, parent)):
                     if parent is not None:
-                        if parent._nodes is not None:  # it is where a signal handler strikes inside `attach`
+                        # It is None where a signal handler strikes inside `attach`.
+                        if parent._nodes is not None:  # pragma: no branch - tests/races/test_sweeps.py, unmeasured
                             parent._nodes.pop(self, None)
                         self._parent = None
                     self._value = value

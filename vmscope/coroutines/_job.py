@@ -400,7 +400,7 @@ class Job(ContextElement):
                 self._value = value
                 parent = self._parent
                 if parent is not None:
-                    if parent._nodes is not None:
+                    if parent._nodes is not None:  # pragma: no branch - as in `Coroutine._finish`
                         parent._nodes.pop(self, None)
                     self._parent = None  # in this order, as in `_leave_locked`
                 self._nodes = None

@@ -296,15 +296,13 @@ class Continuation(Suspension[T_co]):
         return True
 
     def _resume(self, value: object, in_place: bool = False) -> None:
-        """Go on with `value`. `in_place`: here and now, the right thread is known."""
+        """Go on with `value`. `in_place`: with None, here and now, as the right thread is known."""
         if self._claim():
             coroutine = self._coroutine
-            if in_place and value is None:
+            if in_place:
                 coroutine._mode = CANCELLABLE
                 coroutine._due = True
                 coroutine.run()
-            elif in_place:
-                coroutine._step(value, None)
             else:
                 coroutine._resume(value, None, CANCELLABLE, None)
 
