@@ -29,7 +29,7 @@ from vmscope import (
 )
 from vmscope._errors import TimeoutCancellationException
 from vmscope._primitives import FREE_THREADED
-from vmscope._thrown import _own, _traceback_of, another, original, own, traceback_of, twin
+from vmscope._thrown import _own, _traceback_of, original, own, traceback_of, twin
 from vmscope.interop import await_future
 from vmscope.sync import Channel
 
@@ -172,6 +172,12 @@ def test_who_is_gone_throws_no_more() -> None:
     assert _own(error, Party()) is error
 
 
+def test_a_coroutine_throws_what_its_thread_has_thrown_before() -> None:
+    error, party = LookupError("no"), Party()
+
+    assert _own(error, threading.current_thread()) is _own(error, party) is error
+
+
 def test_a_thread_throws_until_it_has_ended() -> None:
     error = LookupError("no")
     go = threading.Event()
@@ -217,7 +223,7 @@ def test_what_was_thrown_can_still_be_pickled() -> None:
 def test_with_the_gil_everybody_throws_the_object() -> None:
     error, party = LookupError(), Party()
 
-    assert own(error, party) is own(error) is another(error) is error
+    assert own(error, party) is own(error) is error
     assert not error.__dict__
     assert traceback_of(error, party) is error.__traceback__
 
@@ -287,13 +293,29 @@ def test_each_coroutine_that_waits_for_one_future_throws_an_object_of_its_own() 
 
 @without_gil
 def test_code_on_another_thread_that_asks_whether_a_job_is_active_throws_an_object_of_its_own() -> None:
-    cause, job = CancellationException("enough"), Job()
+    asked: list[BaseException] = []
+
+    def ask() -> None:
+        with pytest.raises(CancellationException, match="enough") as raised:
+            job.ensure_active()
+        asked.append(raised.value)
+
+    def body() -> Any:
+        try:
+            yield from await_cancellation()
+        except CancellationException as cancelled:
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+            asked.append(cancelled)
+            raise
+
+    job = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined).launch(body)
+    cause = CancellationException("enough")
     job.cancel(cause)
 
-    with pytest.raises(CancellationException, match="enough") as raised:
-        job.ensure_active()
-
-    assert raised.value is not cause is original(raised.value)
+    elsewhere, here = asked
+    assert here is cause is original(elsewhere) is not elsewhere
 
 
 @without_gil

@@ -2,9 +2,8 @@
 
 Whoever throws an exception writes to the object: its traceback grows on the way out. The free-threaded 3.13 does so
 without a lock, and two threads that throw one object at once free its traceback twice: the process dies of it later,
-anywhere. But one cancellation ends a whole tree, and one failure is told to all who await it. So there each job is
-cancelled with an object of its own, and a failure that a coroutine is throwing is thrown by any other as a twin.
-With the GIL nothing of this happens: everybody is given the one object.
+anywhere. But one cancellation ends a whole tree, and one failure is told to all who await it. So there what a coroutine
+is throwing is thrown by any other as a twin. With the GIL nothing of this happens: everybody is given the one object.
 
 Locks: `_lock` guards the mark that `own` leaves in the dict of an exception. Nobody's code runs under it.
 Counterpart: none; kotlinx.coroutines copies exceptions as well, for their stack traces (`recoverStackTrace`).
@@ -12,11 +11,12 @@ Counterpart: none; kotlinx.coroutines copies exceptions as well, for their stack
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from ._errors import CancellationException
-from ._primitives import FREE_THREADED, RLock, Thread, current_thread
+from ._primitives import FREE_THREADED, RLock, Thread, after_fork, current_thread
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +28,9 @@ _MARK = "_vmscope_thrown_by"
 #: In the dict of a twin: what it stands for.
 _ORIGINAL = "_vmscope_twin_of"
 
+#: The coroutine that runs here; set once in the context of each. Under the name `current` in the room of coroutines.
+running: ContextVar[Any] = ContextVar("current", default=None)
+
 _lock = RLock()  # re-entrant: a finalizer may throw in the middle of `own`
 _parties: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
@@ -37,19 +40,14 @@ def own(error: E, party: Any = None) -> E:
 
     Args:
         error: What several may throw.
-        party: A coroutine; None for plain code on the calling thread. It throws `error` until it has ended.
+        party: A coroutine; None for the one that runs here, or else the thread. It throws `error` until it has ended.
     """
-    return _own(error, current_thread() if party is None else party) if FREE_THREADED else error
+    return _own(error, party or running.get() or current_thread()) if FREE_THREADED else error
 
 
 def traceback_of(error: BaseException, party: Any) -> TracebackType | None:
     """Return where `error` was raised; None where another than `party` is throwing it just now."""
     return _traceback_of(error, party) if FREE_THREADED else error.__traceback__
-
-
-def another(error: E) -> E:
-    """Return what a second job is cancelled with, or plain code of another thread raises: a twin of `error`."""
-    return twin(error) if FREE_THREADED else error
 
 
 def _own(error: E, party: Any) -> E:
@@ -70,7 +68,9 @@ def _is_thrown_by_another_locked(error: BaseException, party: Any) -> bool:
     thrower = _parties.get(error.__dict__.get(_MARK, 0))
     if thrower is None or thrower is party:
         return False
-    return thrower.is_alive() if isinstance(thrower, Thread) else not thrower.is_completed
+    if isinstance(thrower, Thread):  # this one has thrown it before the coroutine that it runs now does
+        return thrower is not current_thread() and thrower.is_alive()
+    return not thrower.is_completed
 
 
 def twin(error: E) -> E:
@@ -105,3 +105,12 @@ def original(error: BaseException) -> BaseException:
     """Return what `error` stands for: itself, but for a twin."""
     found: BaseException = error.__dict__.get(_ORIGINAL, error)
     return found
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have had the lock."""
+    global _lock
+    _lock = RLock()
+
+
+after_fork(_after_fork)

@@ -1827,9 +1827,10 @@ def test_what_a_hook_starts_on_the_timer_thread_finds_nothing_waiting_there() ->
     def waits() -> Generator[Any, Any, None]:
         yield from suspend_cancellable_coroutine(lambda cont: cont.invoke_on_cancellation(hook))
 
-    def timed() -> Generator[Any, Any, None]:
-        yield from with_timeout_or_none(0.001, waits)
-
-    run_blocking(timed, context=Dispatchers.Default)
+    for power in range(12):  # on a busy machine the first time is up before it waits; then the hook is called by itself
+        names.clear()
+        run_blocking(with_timeout_or_none, 0.001 * 2**power, waits, context=Dispatchers.Default)
+        if names[:1] == ["vmscope-timer"]:
+            break
 
     assert names == ["vmscope-timer"] * 2

@@ -34,6 +34,7 @@ from vmscope import (
 )
 from vmscope._errors import MissingMainError
 from vmscope.coroutines import _slots
+from vmscope.coroutines._slots import Turn
 
 Body = Generator[Any, Any, None]
 
@@ -533,3 +534,17 @@ def test_from_many_threads_there_is_never_more_than_one_at_a_time(policy: str) -
     assert set(most) == {1}
     if policy == "launch_queued":
         assert len(most) == 200
+
+
+def test_who_comes_before_the_handlers_of_the_last_one_have_said_that_it_ended_is_not_dropped() -> None:
+    """U6: who has joined it may launch the next one at once."""
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+    ran: list[int] = []
+
+    with struck(Turn.ended, lambda: scope.launch_dropping(ran.append, 2)) as met:
+        scope.launch_dropping(ran.append, 1)
+
+    assert met
+    assert ran == [1, 2]
+    scope.launch_dropping(ran.append, 3)
+    assert ran == [1, 2, 3]

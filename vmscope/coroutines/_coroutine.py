@@ -32,7 +32,7 @@ from .._errors import (
     VmScopeWarning,
 )
 from .._primitives import DEBUG, RLock, report_uncaught
-from .._thrown import own
+from .._thrown import own, running
 from ..looper._looper import Looper
 from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, ThreadContextElement, join_for
 from ._deferred import Deferred, unread
@@ -71,7 +71,7 @@ _TOO_OFTEN = 1_000
 REJECTED = "The task was rejected"
 
 #: The coroutine that runs here; set once in the context of each, so that a step costs nothing for it.
-current: ContextVar[Coroutine | None] = ContextVar("current", default=None)
+current: ContextVar[Coroutine | None] = running
 
 
 def running_job() -> Job | None:
@@ -166,7 +166,6 @@ class Coroutine(Job):
 
     else:
         __init__ = object.__init__  # made as `kind()`, without a call; see `_init_coroutine`
-    _throws = True
     asynchronous = True  # as an item of a message queue: barriers do not hold coroutines back
     _handles = True
 
@@ -430,7 +429,7 @@ class Coroutine(Job):
         block, self._block, self._args = self._block, None, None
         if not callable(block):
             block.close()  # a ready coroutine that never ran would warn
-        self._finish(None, self.get_cancellation_exception())
+        self._finish(None, own(self.get_cancellation_exception(), self))
 
     def _start(self) -> None:
         """Call the block and run to its first suspension."""

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
 from .._primitives import DEBUG, RLock, report_uncaught
-from .._thrown import another, own
+from .._thrown import own
 from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
 from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
 
@@ -214,7 +214,7 @@ class _Await(Continuation[T]):
         if job._state == NEW and job.start():
             # It may have run in place and cancelled its caller: then this is a wait like any other, already cancelled.
             if not frame.is_active:
-                raise self._cancellation_cause(frame)
+                raise own(self._cancellation_cause(frame), coroutine)
         if job._state >= COMPLETED:
             return self._outcome(coroutine)
         return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine)
@@ -233,7 +233,7 @@ class _Await(Continuation[T]):
     def _cancellation_cause(self, job: Job) -> BaseException:
         """What the awaited one is ending with, where it is: the reason rather than the consequence."""
         cause = self._job._cause
-        return job.get_cancellation_exception() if cause is None else another(cause)
+        return job.get_cancellation_exception() if cause is None else cause
 
     def _take_back(self, cause: BaseException) -> None:
         self._job._remove_node(self)
@@ -247,7 +247,7 @@ def awaited_error(job: Deferred[Any], frame: Job, coroutine: Any) -> BaseExcepti
     if not isinstance(cause, CancellationException):
         return own(cause, coroutine).with_traceback(job._value)
     if not frame.is_active:
-        return another(cause).with_traceback(None)
+        return own(cause, coroutine).with_traceback(None)
     error = DeferredCancelledError(f"{job!r} was awaited and had been cancelled: {cause.reason}")
     error.__cause__ = cause
     return error

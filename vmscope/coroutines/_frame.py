@@ -189,7 +189,7 @@ class Hop(_Move):
         frame = self._frame
         if not here.loop.active and not coroutine._dispatcher._needs_dispatch(coroutine):
             if not frame.is_active:
-                raise frame.get_cancellation_exception().with_traceback(None)
+                raise own(frame.get_cancellation_exception(), coroutine).with_traceback(None)
             coroutine._elements = self._elements
             frame._early = None
             return Held(True, None, frame)
@@ -200,7 +200,7 @@ class Hop(_Move):
         if early is None:
             return SUSPENDED
         if early.error is not None:
-            raise early.error
+            raise own(early.error, coroutine)
         return early.value
 
 
@@ -326,7 +326,7 @@ def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, str
         error = raised
         if error is None:
             return value
-    raise own(error, current.get())
+    raise own(error)
 
 
 def new_frame(kind: type[F], coroutine: Coroutine) -> F:

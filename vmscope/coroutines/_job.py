@@ -40,8 +40,8 @@ from .._errors import (
     VmScopeWarning,
     add_suppressed,
 )
-from .._primitives import DEBUG, FREE_THREADED, RLock
-from .._thrown import another, original, traceback_of, twin
+from .._primitives import DEBUG, RLock
+from .._thrown import original, own, traceback_of
 from ._context import ContextElement, CoroutineContext
 from ._handlers import DisposableHandle
 from ._suspend import CANCELLED_PHASE, SUSPENDED, SUSPENDED_PHASE, Continuation, call
@@ -93,7 +93,6 @@ class Job(ContextElement):
     _supervises = False  # children fail alone
     _handles: bool  # somebody up there reports a child's failure
     _ends_on_cancel = False  # no body to wait for
-    _throws = False  # it has a generator of its own, in which it throws what it was cancelled with
 
     # Not `__new__`: a class that has one is made the slow way, and all below it: 0.05 us more for each launch (3.11).
     if TYPE_CHECKING:
@@ -230,7 +229,7 @@ class Job(ContextElement):
             CancellationException: It was cancelled, or has ended.
         """
         if not ACTIVE <= self._state <= COMPLETING:
-            raise another(self.get_cancellation_exception()).with_traceback(None)
+            raise own(self.get_cancellation_exception()).with_traceback(None)
 
     def get_cancellation_exception(self) -> CancellationException:
         """Return why it was cancelled: the very object given to `cancel`, or one made for a failure.
@@ -660,7 +659,7 @@ def attach(child: Job, parent: Job) -> None:
         if state <= COMPLETING:
             return
         cause = _cause_for_children(parent)
-    cancel_tree(child, another(cause) if child._throws else cause)
+    cancel_tree(child, cause)
 
 
 def _moved_on_locked(child: Job, parent: Job) -> int:
@@ -793,14 +792,11 @@ def _tell_next(visit: _Visit) -> _Visit | None:
     for node in visit.nodes:
         kind = node._kind
         if kind == CHILD:
-            cause = visit.child_cause
-            if cause is None:
-                cause = visit.child_cause = _cause_for_children(visit.job)
-            if FREE_THREADED and node._throws:  # pragma: no cover - without the GIL only: tests/test_thrown.py
-                cause = twin(cause)
-            outcome = node._begin_cancel(cause)
+            if visit.child_cause is None:
+                visit.child_cause = _cause_for_children(visit.job)
+            outcome = node._begin_cancel(visit.child_cause)
             if outcome >= _STARTED:
-                return _Visit(node, cause, outcome == _ENDED)
+                return _Visit(node, visit.child_cause, outcome == _ENDED)
         elif kind == WAITER:
             node.continuation._cancelled_by(visit.job)
         elif kind == ON_CANCELLING:

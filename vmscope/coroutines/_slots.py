@@ -46,6 +46,10 @@ class _Slot:
         self.current: Turn | None = None
         self.waiting: deque[Turn] = deque()
 
+    def is_free_locked(self) -> bool:
+        """Nobody is at work or waits. Who joined the last one may come before its handlers have told of its end."""
+        return self.current is None or (not self.waiting and bool(self.current.job.is_completed))
+
     def next_locked(self) -> Turn | None:
         """Make the first who waits the one whose turn it is."""
         self.current = None  # first: a finalizer that comes in between must not wait for one that has gone
@@ -107,10 +111,11 @@ class Turn:
 
 
 def is_taken(scope_job: Job | None, key: Hashable) -> bool:
-    """Say whether something is at work in the slot."""
+    """Say whether something is at work in the slot, or waits for its turn."""
     owner = scope_job or _nobody
     with owner._lock:
-        return key in getattr(owner, "_slots", ())
+        slot = getattr(owner, "_slots", {}).get(key)
+        return slot is not None and not slot.is_free_locked()
 
 
 def take_turn(scope_job: Job | None, key: Hashable, job: Any, policy: int) -> bool:
@@ -126,7 +131,7 @@ def take_turn(scope_job: Job | None, key: Hashable, job: Any, policy: int) -> bo
         slot = slots.setdefault(key, fresh)
         turn = Turn(owner, key, slot, job)
         current, waiting = slot.current, slot.waiting
-        if current is None:
+        if current is None or slot.is_free_locked():
             slot.current = turn
             begins = True
         elif policy == DROP:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, c
 from warnings import warn
 
 from .._errors import CancellationException, CompletionHandlerError, IllegalStateError, VmScopeWarning
+from .._thrown import own
 from ._context import EmptyCoroutineContext
 from ._exceptions import handle_coroutine_exception
 
@@ -253,7 +254,7 @@ class Continuation(Suspension[T_co]):
                 frame._waiter = self
                 self._phase = SUSPENDED_PHASE
                 return
-        raise self._cancellation_cause(frame).with_traceback(None)
+        raise own(self._cancellation_cause(frame), coroutine).with_traceback(None)
 
     def _suspend_for(self, coroutine: Any, job: Any) -> bool:
         """As `_suspend`, and stand in the list of `job`. False: that had ended, and nobody waits.
@@ -479,11 +480,11 @@ class CancellableContinuation(Continuation[T]):
                 self._phase = SUSPENDED_PHASE
                 return SUSPENDED
         if self._error is not None:
-            raise self._error.with_traceback(None)
+            raise own(self._error, coroutine).with_traceback(None)
         if self._cancellable and not frame.is_active:
             cause = frame.get_cancellation_exception()
             self._lost(cause)
-            raise cause.with_traceback(None)
+            raise own(cause, coroutine).with_traceback(None)
         return self._value
 
     def _leave_locked(self) -> None:

@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 from .._errors import IllegalStateError
 from .._primitives import FREE_THREADED, RLock
 from .._thrown import own
-from ..coroutines._coroutine import current, needed
+from ..coroutines._coroutine import needed
 from ..coroutines._job import ACTIVE, COMPLETING
 from ..coroutines._suspend import (
     CANCELLABLE,
@@ -157,7 +157,7 @@ class _Emitter(Continuation[None]):
                 self._decided = True
                 return SUSPENDED
         if self._error is not None:
-            raise self._error.with_traceback(None)
+            raise own(self._error, coroutine).with_traceback(None)
         frame.ensure_active()
         return None
 
@@ -312,7 +312,7 @@ class _Buffer(SharedFlow[T]):
                         yield slot  # not `yield from`: no generator for each wait
                     if value is _END:
                         if self._failure is not None:
-                            raise own(self._failure, current.get())
+                            raise own(self._failure)
                         return
                 if not ACTIVE <= frame._state <= COMPLETING:
                     frame.ensure_active()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._errors import CancellationException, IllegalStateError
 from .._primitives import current_thread, main_thread, wait_in_turns
 from .._thrown import own
-from ..coroutines._coroutine import current
 from ..coroutines._deferred import CompletableDeferred, Deferred, unread
 from ..coroutines._dispatcher import CoroutineDispatcher
 from ..coroutines._suspend import Suspending, call, suspend_cancellable_coroutine
@@ -58,7 +57,7 @@ def _await_future(future: Future[T]) -> Generator[Any, Any, T]:
     if error is None:
         return future.result()
     try:
-        raise own(error, current.get())
+        raise own(error)
     finally:
         del error  # its traceback holds this frame
 

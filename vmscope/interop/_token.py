@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import CancellationException, IllegalStateError
 from .._primitives import RLock
-from .._thrown import another
+from .._thrown import own
 from ..coroutines._coroutine import running_job
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class JobToken(CancelToken):
 
     def ensure_active(self) -> None:
         if self._job.is_cancelled:
-            raise another(self._job.get_cancellation_exception())
+            raise own(self._job.get_cancellation_exception())
 
     def lower(self) -> None:
         """Whoever has it pickled has ended: take the files away."""

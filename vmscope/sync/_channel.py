@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, 
 
 from .._errors import CancellationException, IllegalStateError, add_suppressed
 from .._primitives import FREE_THREADED, RLock
-from .._thrown import another, own
+from .._thrown import own
 from ..coroutines._coroutine import current, needed, running_job
 from ..coroutines._exceptions import handle_coroutine_exception
 from ..coroutines._suspend import DONE, RESUMED, Call, Suspending, Suspension, check_block
@@ -123,7 +123,7 @@ class ChannelResult(Generic[T_co]):
         if self._state == "success":
             return cast("T_co", self._value)
         if self._cause is not None:
-            raise own(self._cause, current.get())
+            raise own(self._cause)
         if self._state == "closed":
             raise IllegalStateError("Trying to call 'get_or_raise' on a channel closed without a cause")
         raise IllegalStateError("Trying to call 'get_or_raise' on a failed result of a non-closed channel")
@@ -768,7 +768,7 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
     def _end_error(self, without_cause: type[Exception], coroutine: Any) -> BaseException:
         if self._cause is None:
             return without_cause("Channel was closed")
-        return own(self._cause, coroutine or current.get()).with_traceback(self._traceback)
+        return own(self._cause, coroutine).with_traceback(self._traceback)
 
     def _refuse(self, element: T, job: Job | None) -> NoReturn:
         """Raise what a send to the closed channel raises in a block of `job`."""
@@ -779,7 +779,7 @@ class Channel(SendChannel[T], ReceiveChannel[T]):
             error = failure
         if self._overflow is _SUSPEND and job is not None and not job.is_active:
             # as in the reference, where the refusal may suspend
-            error = another(job.get_cancellation_exception()).with_traceback(None)
+            error = own(job.get_cancellation_exception()).with_traceback(None)
         raise error
 
 
