@@ -1294,6 +1294,39 @@ def test_a_dispatch_that_raises_fails_the_coroutine_which_then_cleans_up(
     assert job.is_cancelled
 
 
+def test_a_ctrl_c_in_a_launch_whose_dispatcher_has_taken_the_coroutine_cancels_it() -> None:
+    """F52: it runs on another thread by then, and ends there."""
+    began, ended = threading.Event(), threading.Event()
+    log: list[str] = []
+
+    class Struck(CoroutineDispatcher):
+        struck = False
+
+        def dispatch(self, context: Any, block: Any) -> None:
+            threading.Thread(target=block.run).start()
+            if not self.struck:
+                self.struck = True
+                assert began.wait(10)
+                raise KeyboardInterrupt
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            began.set()
+            yield from await_cancellation()
+        except CancellationException as cancelled:
+            log.append(str(cancelled))
+            raise
+        finally:
+            ended.set()
+
+    scope = CoroutineScope(SupervisorJob() + Struck())
+    with pytest.raises(KeyboardInterrupt):
+        scope.launch(body)
+
+    assert ended.wait(10)
+    assert log == ["KeyboardInterrupt in its launch"]
+
+
 # ---- D16: yield_
 
 

@@ -305,8 +305,12 @@ class Coroutine(Job):
         if isinstance(fault, RejectedExecutionError):
             self.rejected()
             return
+        block = self._block
+        if block is None:  # it has begun: a Ctrl-C struck here after the dispatcher had taken it
+            cancel_tree(self, CancellationException(f"{type(fault).__name__} in its launch", fault, job=self))
+            raise fault
         self._due = False
-        block, self._block, self._args = self._block, None, None
+        self._block = self._args = None
         if not callable(block):
             block.close()
         self._finish(

@@ -228,8 +228,12 @@ class Job(ContextElement):
         Raises:
             CancellationException: It was cancelled, or has ended.
         """
+        self._ensure_active(None)
+
+    def _ensure_active(self, coroutine: Any) -> None:
+        """As `ensure_active`, between two steps of `coroutine`."""
         if not ACTIVE <= self._state <= COMPLETING:
-            raise own(self.get_cancellation_exception()).with_traceback(None)
+            raise own(self.get_cancellation_exception(), coroutine).with_traceback(None)
 
     def get_cancellation_exception(self) -> CancellationException:
         """Return why it was cancelled: the very object given to `cancel`, or one made for a failure.
@@ -627,7 +631,7 @@ class Join(Continuation[None]):
         if job._state == NEW:
             job.start()
         if job._state >= COMPLETED:
-            coroutine._frame.ensure_active()
+            coroutine._frame._ensure_active(coroutine)
             return None
         return SUSPENDED if self._suspend_for(coroutine, job) else None
 

@@ -120,7 +120,7 @@ class _Yield(Suspension[None]):
     def _start(self, coroutine: Any) -> object:
         frame = coroutine._frame
         if frame._state > COMPLETING:
-            frame.ensure_active()
+            frame._ensure_active(coroutine)
         coroutine._mode = CANCELLABLE
         coroutine._due = True
         try:

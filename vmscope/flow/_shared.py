@@ -80,7 +80,7 @@ class _Slot(Decided[None]):
     def _start(self, coroutine: Any) -> object:
         flow, frame = self._flow, coroutine._frame
         if not ACTIVE <= frame._state <= COMPLETING:
-            frame.ensure_active()  # raises
+            frame._ensure_active(coroutine)  # raises
         self._on(coroutine)  # W1
         with flow._lock:
             waits = not flow._has_locked(self)
@@ -158,7 +158,7 @@ class _Emitter(Continuation[None]):
                 return SUSPENDED
         if self._error is not None:
             raise own(self._error, coroutine).with_traceback(None)
-        frame.ensure_active()
+        frame._ensure_active(coroutine)
         return None
 
     def _resume(self, value: object, in_place: bool = False) -> None:

@@ -64,7 +64,7 @@ class Slot(Decided[None]):
     def _start(self, coroutine: Any) -> object:
         frame = coroutine._frame
         if not ACTIVE <= frame._state <= COMPLETING:
-            frame.ensure_active()  # raises
+            frame._ensure_active(coroutine)  # raises
         self._on(coroutine)  # W1
         with self.guard:
             if not self.marked:

@@ -65,7 +65,7 @@ def run_on(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
     refuse_own_thread(env.dispatcher, f"run_on() for {block!r}")
     caller = running_job()
     visit = cast(
-        "_Visit", launch_in(_Visit, scope._job, env, block, args, None, CoroutineStart.DEFAULT, None)
+        "_Visit", launch_in(_Visit, scope._job, env, block, args, None, CoroutineStart.LAZY, None)
     )
     future: JobFuture[Any] = JobFuture(visit, None)
     handle = None if caller is None else caller.invoke_on_completion(
@@ -73,6 +73,7 @@ def run_on(  # type: ignore[misc]  # mypy fits no variadic and ready block into 
         on_cancelling=True,
     )
     try:
+        visit.start()  # not before: a Ctrl-C that comes once it runs is to cancel it
         return future.result(seconds)
     except CancelledError:
         if not future.cancelled():
