@@ -314,6 +314,12 @@ def test_a_suspending_call_that_is_awaited_twice_is_refused(call: Callable[[], A
 # ---- where there is no coroutine
 
 
+@pytest.mark.parametrize("block", [coroutine_scope, supervisor_scope])
+def test_a_scope_block_does_not_begin_outside_of_a_coroutine(block: Callable[..., Any]) -> None:
+    with pytest.raises(IllegalStateError, match="outside a coroutine"):
+        list(block(nothing))
+
+
 @pytest.mark.parametrize("function", [current_job, current_context, current_scope, functools.partial(launch, nothing)])
 def test_the_running_coroutine_is_not_asked_for_outside_of_one(function: Callable[[], object]) -> None:
     with pytest.raises(IllegalStateError, match="coroutine"):
