@@ -12,6 +12,7 @@ import pytest
 from vmscope import IllegalStateError, uptime
 from vmscope._errors import RejectedExecutionError
 from vmscope.looper import Handler, HandlerThread, Looper, Message, TestLooperManager, _message
+from vmscope.looper._handler import _Waited
 
 from .notes import VirtualClock
 
@@ -601,8 +602,15 @@ def test_a_call_that_times_out_is_taken_back(worker):
     assert log == []
 
 
-def test_a_call_whose_looper_quits_meanwhile_fails(worker):
-    begun, release = threading.Event(), threading.Event()
+def test_a_call_whose_looper_quits_meanwhile_fails(worker, monkeypatch):
+    begun, release, waits = threading.Event(), threading.Event(), threading.Event()
+    wait = _Waited.wait
+
+    def wait_and_say_so(waited, seconds):
+        waits.set()
+        return wait(waited, seconds)
+
+    monkeypatch.setattr(_Waited, "wait", wait_and_say_so)
 
     def hold():
         begun.set()
@@ -620,8 +628,7 @@ def test_a_call_whose_looper_quits_meanwhile_fails(worker):
 
     caller = threading.Thread(target=call)
     caller.start()
-    while not worker.handler.has_messages_or_callbacks():
-        pass
+    assert waits.wait(10)  # not before: a looper that quits within the post refuses it in other words
     worker.quit()
     release.set()
     caller.join(5)
