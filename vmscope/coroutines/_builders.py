@@ -322,7 +322,7 @@ class _AwaitAll(Continuation[None]):
                 break
             self._drop()
             if job._cause is not None:
-                raise awaited_error(job, self._frame, self._coroutine)
+                raise awaited_error(job, self._coroutine)
             return None
         return SUSPENDED
 
@@ -336,7 +336,7 @@ class _AwaitAll(Continuation[None]):
         awaited = cast("Deferred[Any]", job)
         if self._decides(awaited) and self._claim():
             self._drop()
-            error = None if cause is None else awaited_error(awaited, self._frame, self._coroutine)
+            error = None if cause is None else awaited_error(awaited, self._coroutine)
             self._coroutine._resume(None, error, CANCELLABLE, None)
 
     def _drop(self) -> None:

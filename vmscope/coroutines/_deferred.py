@@ -223,11 +223,11 @@ class _Await(Continuation[T]):
         job = self._job
         if job._state != CANCELLED:
             return job._value  # type: ignore[no-any-return]
-        raise awaited_error(job, coroutine._frame, coroutine)
+        raise awaited_error(job, coroutine)
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         if self._claim():
-            error = None if cause is None else awaited_error(self._job, self._frame, self._coroutine)
+            error = None if cause is None else awaited_error(self._job, self._coroutine)
             self._coroutine._resume(job._value if cause is None else None, error, CANCELLABLE, None)
 
     def _cancellation_cause(self, job: Job) -> BaseException:
@@ -239,14 +239,14 @@ class _Await(Continuation[T]):
         self._job._remove_node(self)
 
 
-def awaited_error(job: Deferred[Any], frame: Job, coroutine: Any) -> BaseException:
-    """What awaiting `job`, which failed or was cancelled, raises in `coroutine`, whose innermost job is `frame`."""
+def awaited_error(job: Deferred[Any], coroutine: Any) -> BaseException:
+    """What awaiting `job`, which failed or was cancelled, raises in `coroutine`."""
     cause = job._cause
     assert cause is not None
     unread.read(job)
     if not isinstance(cause, CancellationException):
         return own(cause, coroutine).with_traceback(job._value)
-    if not frame.is_active:
+    if not coroutine._frame.is_active:
         return own(cause, coroutine).with_traceback(None)
     error = DeferredCancelledError(f"{job!r} was awaited and had been cancelled: {cause.reason}")
     error.__cause__ = cause

@@ -249,8 +249,7 @@ class _OnAwait(_OnJoin):
         job = self.what
         if job._state == CANCELLED:
             assert isinstance(job, Deferred)
-            coroutine = self._select.coroutine
-            raise awaited_error(job, coroutine._frame, coroutine)
+            raise awaited_error(job, self._select.coroutine)
         return (job._value,)
 
 
