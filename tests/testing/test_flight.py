@@ -8,6 +8,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
+from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -26,10 +29,21 @@ from vmscope import (
     non_cancellable,
 )
 from vmscope.coroutines import _job
-from vmscope.testing import StandardTestDispatcher, TestScheduler
+from vmscope.coroutines._suspend import Continuation
+from vmscope.flow import EventFlow, MutableSharedFlow, MutableStateFlow, _events
+from vmscope.sync import Channel, Condition, Mutex, _select, select
+from vmscope.testing import (
+    Sequencer,
+    StandardTestDispatcher,
+    TestScheduler,
+    UnconfinedTestDispatcher,
+    _checks,
+    wait_until_idle,
+)
 from vmscope.testing._flight import UNKNOWN, in_flight
 
 HOME = _job.__file__.removesuffix("_job.py")
+ROOMS = (HOME, str(Path(_select.__file__).parent), str(Path(_events.__file__).parent), _checks.__file__)
 NOBODY = frozenset()
 
 
@@ -61,16 +75,22 @@ class World:
                 looking.join()
             return on_line
 
-        def work():
-            sys.settrace(lambda frame, event, arg: on_line if frame.f_code.co_filename.startswith(HOME) else None)
-            try:
-                action()
-            finally:
-                sys.settrace(None)
+        traced(action, on_line, (HOME,))
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
+
+def traced(action: Callable[[], object], on_line: Callable[..., object], rooms: tuple[str, ...]) -> None:
+    """Do `action` on another thread, with `on_line` as the tracer of all functions in `rooms`."""
+
+    def work():
+        sys.settrace(lambda frame, event, arg: on_line if frame.f_code.co_filename.startswith(rooms) else None)
+        try:
+            action()
+        finally:
+            sys.settrace(None)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
 
 
 def joins(world):
@@ -151,6 +171,147 @@ def test_from_the_end_of_a_job_on_who_waits_for_it_is_in_flight_until_he_is_back
     assert None not in world.seen, world.seen
     world.scheduler.advance_until_idle()
     assert job.is_completed
+
+
+class Beginning:
+    """A wait that a coroutine of the test begins on another thread, and what happens as that enters `at`."""
+
+    def __init__(
+        self, wait: Callable[[], object], meanwhile: Callable[[], object] = list, at: object = Continuation._start
+    ) -> None:
+        self.wait = wait
+        self.meanwhile = meanwhile
+        self.at = at.__name__
+
+
+def a_delay():
+    return Beginning(lambda: delay(5))
+
+
+def a_timeout_of_select():
+    return Beginning(lambda: select(lambda s: s.on_timeout(5)))
+
+
+def a_receive():
+    channel = Channel(1)
+    return Beginning(channel.receive, lambda: channel.try_send(1))
+
+
+def a_send():
+    channel = Channel(1)
+    channel.try_send(1)
+    return Beginning(lambda: channel.send(2), channel.try_receive)
+
+
+def a_select():
+    channel = Channel(1)
+    return Beginning(
+        lambda: select(lambda s: s.on_receive(channel)), lambda: channel.try_send(1), at=_select._Select._stand_in_lines
+    )
+
+
+def a_lock():
+    mutex = Mutex()
+    mutex.try_lock()
+    return Beginning(mutex.lock, mutex.unlock)
+
+
+def a_notice():
+    """The mutex is given back once the wait stands; then it is another's turn, which the same thread sees to."""
+    condition = Condition()
+
+    async def other():
+        await condition.mutex.lock()
+        await delay(5)
+
+    async def block():
+        async with condition:
+            launch(other)
+            await condition.wait()
+
+    return Beginning(lambda: coroutine_scope(block))
+
+
+def a_state():
+    state = MutableStateFlow(0)
+    return Beginning(lambda: state.first(bool), lambda: setattr(state, "value", 1))
+
+
+def a_shared_value():
+    flow = MutableSharedFlow(replay=1)
+    return Beginning(flow.first, lambda: flow.try_emit(1))
+
+
+def an_emit():
+    flow = MutableSharedFlow(extra_buffer=1)
+    slow = CoroutineScope(Job()).launch(flow.collect, lambda _: delay(inf), start=CoroutineStart.UNDISPATCHED)
+    while flow.try_emit(1):
+        pass
+    return Beginning(lambda: flow.emit(2), slow.cancel)
+
+
+def an_event():
+    flow = EventFlow()
+    return Beginning(flow.first, lambda: flow.send(1))
+
+
+def a_turn():
+    sequencer = Sequencer()
+
+    async def second():
+        async with sequencer(1):
+            pass
+
+    async def first():
+        async with sequencer(0):
+            pass
+
+    meanwhile = partial(CoroutineScope(Job()).launch, first, start=CoroutineStart.UNDISPATCHED)
+    return Beginning(second, meanwhile, at=Continuation._suspend)
+
+
+def idleness():
+    return Beginning(wait_until_idle)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        a_delay, a_timeout_of_select, a_receive, a_send, a_select, a_lock, a_notice, a_state, a_shared_value, an_emit,
+        an_event, a_turn, idleness,
+    ],
+)  # fmt: skip
+def test_a_wait_that_begins_on_another_thread_is_in_flight_until_nothing_changes_there_by_itself(begin):
+    """Whenever a look finds nothing, all is as it will be when that thread has left."""
+    world, beginning = World(), begin()
+    log, looks, met = [], [], []
+
+    async def body():
+        log.append("begun")
+        await beginning.wait()
+        log.append("over")
+
+    def on_line(frame, event, arg):
+        if log:
+            if frame.f_code.co_name == beginning.at and not met:
+                met.append(frame)
+                beginning.meanwhile()
+            looking = threading.Thread(target=lambda: looks.append((world.look(), now())))
+            looking.start()
+            looking.join()
+        return on_line
+
+    def now():
+        return len(log), len(world.scheduler._queue._entries), len(world.scheduler._idle)
+
+    scope = world.scope + UnconfinedTestDispatcher(world.scheduler)
+    traced(lambda: scope.launch(body), on_line, ROOMS)
+
+    assert met, "it never came there"
+    assert looks[0][0] is not None
+    assert looks[-1] == (None, now())
+    assert {state for found, state in looks if found is None} == {now()}
+    scope.cancel()
 
 
 def test_where_somebody_is_at_work_in_a_tree_nothing_is_known():

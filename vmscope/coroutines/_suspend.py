@@ -307,6 +307,14 @@ class Continuation(Suspension[T_co]):
             else:
                 coroutine._resume(value, None, CANCELLABLE, None)
 
+    def _stands(self) -> bool:
+        """Say whether it stands where who ends it looks for it. Asked of a suspended one, by tests on virtual time.
+
+        Where it does not, a thread is still beginning the wait, or about to end it. Takes no locks: that of the tree is
+        held.
+        """
+        return True
+
     def _resolve_here(self) -> object:
         """What it waits for has already happened: give None back, unless a cancellation was faster."""
         return None if self._claim() else SUSPENDED

@@ -52,6 +52,9 @@ class _Slot(Continuation[None]):
                 return SUSPENDED
         return self._resolve_here()
 
+    def _stands(self) -> bool:
+        return self.waiting
+
 
 class EventFlow(Flow[T]):
     """A flow of events that happen once: what a screen shows or does, and must neither miss nor repeat.

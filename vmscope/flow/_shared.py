@@ -94,6 +94,9 @@ class _Slot(Decided[None]):
             self._cancelled_by(frame)
         return SUSPENDED
 
+    def _stands(self) -> bool:
+        return self.waiting
+
     def _claim(self, phase: int = RESUMED) -> bool:
         flow = self._flow
         with flow._lock:
@@ -160,6 +163,9 @@ class _Emitter(Continuation[None]):
             raise own(self._error, coroutine).with_traceback(None)
         frame._ensure_active(coroutine)
         return None
+
+    def _stands(self) -> bool:
+        return self._decided
 
     def _resume(self, value: object, in_place: bool = False) -> None:
         with self._frame._lock:

@@ -78,6 +78,9 @@ class Slot(Decided[None]):
             self._cancelled_by(frame)
         return SUSPENDED
 
+    def _stands(self) -> bool:
+        return self.waiting
+
     def _claim(self, phase: int = RESUMED) -> bool:
         with self.guard:
             mine, self.waiting = self.waiting, False

@@ -125,11 +125,12 @@ class Condition(Held):
 class _Notified(Wait[None]):
     """The wait to be notified. The mutex is given back once it stands in the line, so that no notice is missed."""
 
-    __slots__ = ("opened",)
+    __slots__ = ("given", "opened")
 
     def __init__(self, condition: Condition) -> None:
         super().__init__(condition)
         self.opened = False  # the mutex is given back: it is to be taken again
+        self.given = False  # and that is done
 
     def _name(self) -> str:
         return "wait"
@@ -147,7 +148,11 @@ class _Notified(Wait[None]):
         mutex = self._home.mutex
         answer = super()._start(coroutine)
         mutex.unlock()
+        self.given = True
         return answer
+
+    def _stands(self) -> bool:
+        return self.given and self._queued
 
     def _give_back(self, value: Any) -> None:
         """The notice is for the next one."""

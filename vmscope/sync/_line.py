@@ -246,6 +246,9 @@ class Wait(Decided[T]):
             self._cancelled_by(frame)  # as in the reference, it hears so by a dispatch
         return SUSPENDED
 
+    def _stands(self) -> bool:
+        return self._queued
+
     def _stand_locked(self) -> Any:
         """Do it, if it can be done now; else stand in the line, and answer WAITING."""
         answer = self._try_locked()

@@ -367,7 +367,7 @@ def _checked(thing: Any, kind: type, clause: str) -> Any:
 class _Select(Continuation[Any]):
     """The wait of `select`: a clause and its raw outcome are what it gives."""
 
-    __slots__ = ("_asked", "_clauses", "_outcome", "coroutine", "handed", "ticket")
+    __slots__ = ("_asked", "_clauses", "_enrolled", "_outcome", "coroutine", "handed", "ticket")
     coroutine: Coroutine
     handed: _Clause | None  # who was taken out of its line, or need not stand there; set under the lock of that line
 
@@ -375,6 +375,7 @@ class _Select(Continuation[Any]):
         self._begun = False
         self._clauses = clauses
         self._asked = 0  # how many clauses were asked: one that was not has no part in it
+        self._enrolled = False  # it stands in all lines, and waits for all else
         self._outcome: Any = None
         self.ticket = [None]
         self.handed = None
@@ -447,7 +448,11 @@ class _Select(Continuation[Any]):
             clause.look_again()
         for other in self._clauses:
             other.enrol()
+        self._enrolled = True
         return SUSPENDED
+
+    def _stands(self) -> bool:
+        return self._enrolled and bool(self.ticket)
 
     # -- for whoever hands it something, or cancels it
 

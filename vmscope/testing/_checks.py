@@ -61,6 +61,9 @@ class _IdleWait(Continuation[None]):
         scheduler._queue.ring()
         return SUSPENDED
 
+    def _stands(self) -> bool:
+        return self in self._scheduler._idle
+
     def _take_back(self, cause: BaseException) -> None:
         self._scheduler._idle.pop(self, None)
 
@@ -221,6 +224,9 @@ class _TurnWait(Continuation[Any]):
                 sequencer._waiting[self._number] = self
                 return SUSPENDED
         return None if self._claim() else SUSPENDED
+
+    def _stands(self) -> bool:
+        return self._sequencer._waiting.get(self._number) is self
 
     def _take_back(self, cause: BaseException) -> None:
         self._sequencer._break(self._number)

@@ -128,6 +128,10 @@ class EventQueue:
             if len(self._heap) > 64 and len(self._entries) * 2 < len(self._heap):
                 self._heap = sorted(each for each in self._heap if each[2].item is not None)
 
+    def holds(self, item: Any) -> bool:
+        """Say whether `item` is pending. Takes no lock. Threads: any."""
+        return id(item) in self._entries
+
     # ---- taking: the thread that runs the test
 
     def next_when(self) -> float:

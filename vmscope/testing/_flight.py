@@ -7,7 +7,8 @@ is neither suspended, nor new, nor on the stack of the thread that asks, is on a
 back. Until it is back in the queue of the test, the clock stands still.
 
 A wait that is about to end counts as well: a delay in real time, a join of a job that has ended, a job whose last child
-has gone. Whom a suspended coroutine waits for is looked at too, in whatever tree.
+has gone. So does one that has just begun, and does not stand yet where it is looked for: a delay on its way into the
+queue. Whom a suspended coroutine waits for is looked at too, in whatever tree.
 
 What this cannot know: a wait that a callback of a foreign thread is going to end. Have that thread's work done in
 `with_context(Dispatchers.IO, ...)`.
@@ -120,8 +121,10 @@ class _Look:
         for lock in self.held.values():
             lock.release()
 
-    def is_own(self, queue: object) -> bool:
-        return queue is self.queue
+    def is_pending(self, wait: _Delay) -> bool:
+        """Say whether the time of `wait` is for the test to move: in a queue of another it passes by itself."""
+        queue: object = wait._queue
+        return self.queue.holds(wait) if queue is self.queue else _is_queue_here(queue)
 
     def tree(self, root: Job) -> None:
         """Sort the jobs of one tree: who may be at work, who waits, and for whom."""
@@ -155,11 +158,11 @@ class _Look:
             self.hold(frame._lock)
             self.tree(frame)
         waiter = frame._waiter
-        if waiter is None or waiter._phase != SUSPENDED_PHASE:
+        if waiter is None or waiter._phase != SUSPENDED_PHASE or not waiter._stands():
             if not getattr(coroutine, "_parked", False):
                 self.working.append(coroutine)
         elif isinstance(waiter, _Delay):
-            if waiter._seconds != inf and not self.is_own(waiter._queue) and not _is_queue_here(waiter._queue):
+            if waiter._seconds != inf and not self.is_pending(waiter):
                 self.working.append(coroutine)
         elif isinstance(waiter, (Join, _Await)):
             job = waiter._job

@@ -97,6 +97,9 @@ class _EventWait(Continuation[Event]):
             event = test._events.popleft() if self._claim() else None
         return SUSPENDED if event is None else event
 
+    def _stands(self) -> bool:
+        return self._test._waiting is self
+
     def _take_back(self, cause: BaseException) -> None:
         with self._test._lock:
             self._test._waiting = None
