@@ -258,6 +258,25 @@ def test_a_failure_with_a_handler_of_its_own_fails_nothing():
     assert seen == ["boom"]
 
 
+def test_while_a_coroutine_outlives_its_test_the_failures_of_others_go_where_they_went(uncaught):
+    left = CoroutineScope(SupervisorJob() + StandardTestDispatcher(TestScheduler()))
+
+    run_test(lambda scope: left.launch(await_cancellation))
+    elsewhere = CoroutineScope(SupervisorJob() + Dispatchers.Unconfined)
+    seen = []
+    handle = add_global_exception_handler(lambda context, failure: seen.append(str(failure)))
+    elsewhere.launch(fail, "one")
+    handle.dispose()
+    elsewhere.launch(fail, "two", name="late")
+    left.cancel()
+
+    assert seen == ["one"]
+    (failure,) = uncaught
+    assert str(failure) == "two"
+    assert failure.__notes__ == ["in coroutine 'late'"]
+    uncaught.clear()
+
+
 def test_a_failure_after_its_test_was_over_names_the_test_that_leaked():
     scheduler = TestScheduler()
 

@@ -75,7 +75,8 @@ def add_global_exception_handler(handler: Handler) -> GlobalHandle:
     Returns:
         A handle whose `dispose()` takes it away again.
 
-    While one is registered, `threading.excepthook` is not called.
+    While one is registered, `threading.excepthook` is not called, unless each of them returns NotImplemented: that
+    it is no business of his.
     Threads: any.
     Kotlin: the service interface CoroutineExceptionHandler, found by ServiceLoader.
     """
@@ -110,13 +111,14 @@ def _handler_failed(first: BaseException, second: BaseException) -> BaseExceptio
 
 def report_globally(context: CoroutineContext, exception: BaseException) -> None:
     """The route of last resort: global handlers, else `threading.excepthook`, with the coroutine's name noted on it."""
-    handlers = _global_handlers
-    for handler in handlers:
+    taken = False
+    for handler in _global_handlers:
         try:
-            handler(context, exception)
+            taken |= handler(context, exception) is not NotImplemented
         except BaseException as second:  # noqa: BLE001  (the next handler is still owed its call)
             report_uncaught(_handler_failed(exception, second))
-    if handlers:
+            taken = True
+    if taken:
         return
     name = context.get(CoroutineName)
     if name is not None:

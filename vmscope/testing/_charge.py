@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._errors import add_suppressed
-from .._primitives import RLock, get_ident, report_uncaught
+from .._primitives import RLock, get_ident
 from ..coroutines._context import CoroutineName
 from ..coroutines._exceptions import add_global_exception_handler
 from ..coroutines._job import COMPLETED, Job
@@ -200,8 +200,8 @@ def _leaked(late: list[tuple[TestRun, str, BaseException]]) -> LeakedFailureErro
     return leaked
 
 
-def _take(context: CoroutineContext, error: BaseException) -> None:
-    """The global exception handler."""
+def _take(context: CoroutineContext, error: BaseException) -> object:
+    """The global exception handler. It may stand while no test runs, for coroutines that outlive theirs."""
     job = context.get(Job)
     name = context.get(CoroutineName)
     known = launch_of(job)
@@ -212,16 +212,14 @@ def _take(context: CoroutineContext, error: BaseException) -> None:
         if run is not None and (run.over or run.answered):
             if not run.answered:
                 _late.append((run, where, error))
-            return
+            return None
         charged = [run] if run is not None else list(_active)
         for each in charged:
             each.failures.append(error)
-    if charged:
-        error.add_note(f"uncaught in {where.rstrip(',')}; charged to {', '.join(each.name for each in charged)}")
-        return
-    if name is not None:
-        error.add_note(f"in coroutine {name.name!r}")
-    report_uncaught(error)
+    if not charged:
+        return NotImplemented
+    error.add_note(f"uncaught in {where.rstrip(',')}; charged to {', '.join(each.name for each in charged)}")
+    return None
 
 
 def raise_all(first: BaseException | None, others: list[BaseException]) -> None:
