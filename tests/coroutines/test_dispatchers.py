@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -284,7 +285,7 @@ def test_of_two_threads_that_use_main_first_one_makes_it() -> None:
     assert [len(each.queue) for each in made] == [0, 2]
 
 
-@pytest.mark.parametrize("asks", ["_needs_dispatch", "_dispatch", "_dispatch_yield"])
+@pytest.mark.parametrize("asks", ["_needs_dispatch", "_dispatch", "_dispatch_yield", "_timers"])
 def test_main_is_the_looper_again_for_who_asks_as_a_test_puts_it_back(main: VMain, asks: str) -> None:
     """D4: `reset_main` on another thread, between the look at what is set and its use."""
     ui = Dispatchers.Main.limited_parallelism(1, "ui")
@@ -292,11 +293,12 @@ def test_main_is_the_looper_again_for_who_asks_as_a_test_puts_it_back(main: VMai
     scope = CoroutineScope(ui + SupervisorJob())
     stands_in = QueueDispatcher()
     _main._main.delegate = stands_in
-    calls = {"_needs_dispatch": 1, "_dispatch": 2, "_dispatch_yield": 1}[asks]
+    calls = {"_needs_dispatch": 1, "_dispatch": 2}
+    waits = {"_dispatch_yield": yield_, "_timers": partial(delay, 1)}
 
-    def yields() -> Generator[Any, Any, None]:
+    def body() -> Generator[Any, Any, None]:
         with struck(type(Dispatchers.Main)._delegate, put_back) as met:
-            yield from yield_()
+            yield from waits[asks]()
         assert met
         ran.append(1)
 
@@ -305,15 +307,15 @@ def test_main_is_the_looper_again_for_who_asks_as_a_test_puts_it_back(main: VMai
 
     delegate = Dispatchers.Main._delegate
     try:
-        if asks == "_dispatch_yield":
-            CoroutineScope(Dispatchers.Main + SupervisorJob()).launch(yields, start=CoroutineStart.UNDISPATCHED)
+        if asks in waits:
+            CoroutineScope(Dispatchers.Main + SupervisorJob()).launch(body, start=CoroutineStart.UNDISPATCHED)
         else:
-            with struck(type(Dispatchers.Main)._delegate, put_back, count=calls) as met:
+            with struck(type(Dispatchers.Main)._delegate, put_back, count=calls[asks]) as met:
                 scope.launch(ran.append, 1)
             assert met
     finally:
         put_back()
-    main.run_current()
+    main.drain()
 
     assert delegate() is None
     assert (ran, stands_in.queue) == ([1], [])

@@ -13,7 +13,8 @@ from weakref import WeakSet
 import pytest
 
 from vmscope import IllegalStateError
-from vmscope.looper import Handler, HandlerThread, Looper, Message, _handler_thread, _looper
+from vmscope.looper import Handler, HandlerThread, Looper, Message, MessageQueue, _handler_thread, _looper
+from vmscope.looper._queue import live_queues
 
 from .notes import Note, VirtualClock
 
@@ -425,7 +426,9 @@ def test_an_observer_sees_what_runs_and_first_of_all_what_raises(looper, handler
             assert not uncaught
             seen.append(("threw", token, message.target, type(exception)))
 
+    nobodys = MessageQueue()  # without a looper: there is nothing to observe
     Looper.set_observer(Observer())
+    assert nobodys in live_queues()
     try:
         handler.post(lambda: None)
         handler.post(lambda: 1 / 0)

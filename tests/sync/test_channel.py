@@ -9,10 +9,12 @@ from weakref import ref
 
 import pytest
 
-from tests.steer import beside, robbed
+from tests.steer import beside, robbed, struck
 from vmscope import (
     CancellationException,
     CoroutineExceptionHandler,
+    CoroutineScope,
+    CoroutineStart,
     IllegalStateError,
     Job,
     SupervisorJob,
@@ -35,7 +37,7 @@ from vmscope.sync import (
     UndeliveredElementError,
 )
 from vmscope.sync._channel import CLOSED
-from vmscope.sync._line import WAITING
+from vmscope.sync._line import WAITING, Wait
 
 Body = Generator[Any, Any, None]
 
@@ -150,6 +152,29 @@ def test_a_call_that_is_awaited_twice_is_refused_by_its_name() -> None:
                 yield from call
 
     run_blocking(main)
+
+
+def test_a_sender_that_falls_asleep_passes_by_a_receiver_that_came_and_left_meanwhile() -> None:
+    """H1: where that one stood, a mark is still in the line."""
+    channel: Channel[int] = Channel()
+    got: list[int] = []
+
+    def come_and_leave() -> None:
+        CoroutineScope(Job()).launch(channel.receive, start=CoroutineStart.UNDISPATCHED).cancel()
+        assert channel._receivers._waiting
+
+    def main() -> Body:
+        sender = launch(channel.send, 1)
+        with struck(Wait._start, come_and_leave) as met:
+            yield from yield_()
+        assert met
+        assert not sender.is_completed
+        got.append((yield from channel.receive()))
+        yield from sender.join()
+
+    run_blocking(main)
+
+    assert got == [1]
 
 
 def test_a_receiver_that_is_granted_an_element_before_it_sleeps_gets_it() -> None:
