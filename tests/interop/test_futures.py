@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
@@ -29,6 +30,7 @@ from vmscope import (
     run_blocking,
 )
 from vmscope.interop import as_deferred, await_future
+from vmscope.interop._futures import JobFuture
 
 Outcome = Callable[..., Any]
 
@@ -120,6 +122,49 @@ def test_a_lazy_coroutine_is_started_by_its_future(main: VMain, scope: Coroutine
     main.drain()
 
     assert future.result(0) == 1
+
+
+class Watched(threading.Condition):
+    """The lock of a future, and what it was asked about each time that the main thread took it."""
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        super().__init__()
+        self._ask = ask
+        self.taken: list[bool] = []
+
+    def __enter__(self) -> bool:
+        self._note()
+        return super().__enter__()
+
+    def acquire(self, *args: Any) -> bool:
+        self._note()
+        return super().acquire(*args)
+
+    def _note(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.taken.append(self._ask())
+
+
+def test_the_main_thread_takes_no_lock_of_a_future_that_it_waits_for() -> None:
+    """I1, F44: a Ctrl-C right behind that step would leave it taken."""
+    deferred: CompletableDeferred[int] = CompletableDeferred()
+    future = deferred.as_future()
+    future._condition = lock = Watched(lambda: deferred.is_completed)  # type: ignore[attr-defined]
+
+    with struck(JobFuture._look, lambda: deferred.complete(7)) as met:
+        assert future.result() == 7
+
+    assert met
+    assert set(lock.taken) == {True}
+
+
+def test_a_wait_for_a_future_that_a_ctrl_c_broke_off_may_be_begun_anew() -> None:
+    """I1, F44: it struck once the wait had been told of the end."""
+    future = CompletableDeferred(7).as_future()
+    future._ended.get(timeout=0)  # type: ignore[attr-defined]
+
+    assert future.result(0.001) == 7
+    assert future.result() == 7
 
 
 def test_a_deferred_that_has_ended_gives_a_future_that_is_done() -> None:

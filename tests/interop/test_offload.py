@@ -318,14 +318,15 @@ class Strange:
 
 class StrangeFuture(Future[Any]):
     answer: Any = NotImplementedError("cancel")
+    was_asked = False
 
     def cancel(self) -> bool:
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        if self.answer == "cancelled":
-            super().cancel()
-            return True
-        return bool(self.answer)
+        try:
+            if isinstance(self.answer, BaseException):
+                raise self.answer
+            return super().cancel() if self.answer == "cancelled" else bool(self.answer)
+        finally:
+            self.was_asked = True
 
 
 @pytest.mark.parametrize("abandon", [False, True])
@@ -345,9 +346,11 @@ def test_whatever_cancel_answers_the_outcome_is_the_same(
     job.cancel()
     if abandon:
         main.run_until(lambda: job.is_completed)
+        main.run_until(lambda: engine.futures[0].was_asked)  # on another thread
     else:
         main.run_current()
         assert not job.is_completed
+        assert not engine.futures[0].was_asked  # some would forget it then
     if not engine.futures[0].cancelled():
         engine.calls[0]()
         engine.futures[0].set_result(None)

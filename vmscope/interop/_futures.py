@@ -7,12 +7,12 @@ Counterpart: kotlinx.coroutines.future (jdk8): CompletableFuture.await, asDeferr
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
-from .._primitives import current_thread, main_thread, wait_in_turns
+from .._primitives import Empty, SimpleQueue, current_thread, main_thread, wait_in_turns
 from .._thrown import own
 from ..coroutines._deferred import CompletableDeferred, Deferred, unread
 from ..coroutines._dispatcher import CoroutineDispatcher
@@ -151,6 +151,7 @@ class JobFuture(Future[T]):
         super().__init__()
         self._deferred = deferred
         self._dispatcher = dispatcher
+        self._ended: SimpleQueue[None] = SimpleQueue()  # for the main thread, see `_wait`
         deferred.start()
         deferred.invoke_on_completion(self._end)
 
@@ -181,29 +182,39 @@ class JobFuture(Future[T]):
         return super().exception(self._wait(timeout))
 
     def _wait(self, timeout: float | None) -> float | None:
-        """Refuse a wait for oneself; on the main thread, wait. What is left of `timeout` is the caller's."""
-        if self.done() or timeout == 0:
+        """Refuse a wait for oneself; on the main thread, wait. What is left of `timeout` is the caller's.
+
+        That wait takes no lock of the future: a Ctrl-C that strikes just behind the step that takes it would leave it
+        taken, and who ends the future waiting for it for ever.
+        """
+        if timeout == 0 or self._deferred.is_completed:  # then it is done, or will be in a moment
             return timeout
         refuse_own_thread(self._dispatcher, f"wait for the future of {self._deferred!r}")
         if current_thread() is not main_thread():
             return timeout
-        wait_in_turns(self._look, inf if timeout is None else timeout)
-        return 0
+        return timeout if wait_in_turns(self._look, inf if timeout is None else timeout) else 0
 
     def _look(self, seconds: float | None) -> bool:
-        wait((self,), seconds)
-        return self.done()
+        try:
+            self._ended.get(timeout=seconds)
+        except Empty:
+            return self._deferred.is_completed  # a Ctrl-C may have struck earlier, between what follows here
+        self._ended.put(None)
+        return True
 
     def _end(self, cause: BaseException | None) -> None:
-        if cause is None:
-            self.set_result(self._deferred.get_completed())
-            return
-        unread.read(self._deferred)  # the future has it now
-        if isinstance(cause, CancellationException):
-            super().cancel()
-            self.set_running_or_notify_cancel()
-        else:
-            self.set_exception(cause)
+        try:
+            if cause is None:
+                self.set_result(self._deferred.get_completed())
+                return
+            unread.read(self._deferred)  # the future has it now
+            if isinstance(cause, CancellationException):
+                super().cancel()
+                self.set_running_or_notify_cancel()
+            else:
+                self.set_exception(cause)
+        finally:
+            self._ended.put(None)
 
 
 def future_of(deferred: Deferred[T]) -> Future[T]:
