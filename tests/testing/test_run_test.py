@@ -458,10 +458,10 @@ def test_at_its_limit_a_test_fails_with_what_hangs_and_where():
         launch(waits_here, name="stuck")
 
     with pytest.raises(UncompletedCoroutinesError) as hit:
-        run_test(body, timeout=0.03)
+        run_test(body, timeout=0.1)
 
     text = str(hit.value)
-    assert text.startswith("After waiting for 30ms, there were active child jobs")
+    assert text.startswith("After waiting for 100ms, there were active child jobs")
     assert "background_scope" in text
     assert "StandaloneCoroutine 'stuck' active" in text
     assert "test_run_test.py" in text.partition("coroutines in")[2]
@@ -477,7 +477,7 @@ def test_at_its_limit_a_body_that_waits_is_cancelled_and_cleans_up():
             seen.append("cleaned up")
 
     with pytest.raises(UncompletedCoroutinesError, match="the test body did not run to completion"):
-        run_test(body, timeout=0.03)
+        run_test(body, timeout=0.1)
 
     assert seen == ["cleaned up"]
 
@@ -499,7 +499,7 @@ def test_what_refuses_to_end_at_the_limit_does_not_hang_the_suite(monkeypatch):
         yield from with_context(NonCancellable, gate.await_)
 
     with pytest.raises(UncompletedCoroutinesError) as hit:
-        run_test(body, timeout=0.03)
+        run_test(body, timeout=0.1)
 
     assert "did not end within" in hit.value.__notes__[0]
     let_end(gate, scopes[0])
@@ -517,7 +517,7 @@ def test_a_child_that_was_cancelled_and_does_not_end_is_named_at_the_limit(monke
         child.cancel()
 
     with pytest.raises(UncompletedCoroutinesError, match=r"there were child jobs: .*'stubborn' cancelling"):
-        run_test(body, timeout=0.03)
+        run_test(body, timeout=0.1)
 
     let_end(gate, scopes[0])
 
@@ -530,7 +530,7 @@ def test_what_ends_as_the_limit_strikes_was_too_slow_and_nothing_else():
 
     with struck(scope_room._what_hangs, lambda: left[0].complete()) as met:
         with pytest.raises(UncompletedCoroutinesError, match="the test completed, but only after the timeout") as hit:
-            run_test(body, timeout=0.03)
+            run_test(body, timeout=0.1)
 
     assert met
     assert hit.value.__cause__ is None
