@@ -25,6 +25,7 @@ from vmscope import (
     ViewModel,
     coroutine_scope,
     current_scope,
+    current_time,
     delay,
     new_single_thread_context,
     non_cancellable,
@@ -35,6 +36,7 @@ from vmscope import (
 from vmscope._errors import MissingMainError
 from vmscope.coroutines import _slots
 from vmscope.coroutines._slots import Turn
+from vmscope.testing import StandardTestDispatcher, run_test
 
 Body = Generator[Any, Any, None]
 
@@ -309,6 +311,35 @@ def test_one_may_supersede_itself(main: VMain, scope: CoroutineScope) -> None:
     main.drain()
 
     assert log == [3, 2, 1, 0, 0]
+
+
+@pytest.mark.parametrize("scope", [current_scope, ViewModel, lambda: GlobalScope], ids=["block", "model", "global"])
+@pytest.mark.parametrize("launch", ["launch_queued", "launch_conflated", "launch_latest"])
+def test_in_virtual_time_nobody_is_waited_for_who_waits_for_his_turn(launch: str, scope: Callable[[], Any]) -> None:
+    ended: list[tuple[str, float]] = []
+
+    async def work(name: str) -> None:
+        try:
+            await delay(1)
+        finally:
+            await non_cancellable(delay, 1)
+            ended.append((name, current_time()))
+
+    async def body(test: Any) -> None:
+        made = scope()
+        owner = made.view_model_scope if isinstance(made, ViewModel) else made
+        rest: dict[str, Any] = {"context": StandardTestDispatcher(test.scheduler)}
+        if launch == "launch_latest":
+            rest["join"] = True
+        getattr(owner, launch)(work, "one", **rest)
+        await delay(0.5)
+        getattr(owner, launch)(work, "two", **rest)
+        await delay(10)
+
+    run_test(body)
+
+    first = 1.5 if launch == "launch_latest" else 2.0
+    assert ended == [("one", first), ("two", first + 2)]
 
 
 def test_an_idle_slot_keeps_nothing_alive(main: VMain, scope: CoroutineScope) -> None:

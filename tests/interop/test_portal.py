@@ -130,7 +130,7 @@ def test_the_call_gives_up_when_its_time_is_up() -> None:
             log.append(str(cancellation))
             raise
 
-    with pytest.raises(TimeoutError, match="no answer within 0.01 seconds"):
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.01 seconds"):
         run_on(CoroutineScope(Dispatchers.Unconfined + Job()), body, timeout=0.01)
 
     assert log == ["run_on() waited 0.01 seconds for it, in vain"]

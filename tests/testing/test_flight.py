@@ -138,6 +138,19 @@ def waits_for_its_children(world):
     return world.launch(body), world.gate
 
 
+def waits_for_its_turn(world):
+    first = Job()
+
+    async def turn(seconds):
+        if not seconds:
+            await first.join()
+
+    world.scope.launch_queued(turn, 0, context=UnconfinedTestDispatcher(world.scheduler))  # ends where `first` does
+    second = world.scope.launch_queued(turn, 1)
+    world.scheduler.run_current()
+    return second, first
+
+
 def is_the_child_of_a_job_that_waits(world):
     def body():
         world.gate = Job(between)
@@ -158,6 +171,7 @@ def is_the_child_of_a_job_that_waits(world):
         waits_for_the_children_of_a_block,
         waits_for_its_children,
         is_the_child_of_a_job_that_waits,
+        waits_for_its_turn,
     ],
 )
 def test_from_the_end_of_a_job_on_who_waits_for_it_is_in_flight_until_he_is_back(waits):

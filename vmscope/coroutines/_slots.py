@@ -34,7 +34,7 @@ LATEST, LATEST_AFTER, DROP, QUEUE, CONFLATE = range(5)
 
 _SUPERSEDED = "a later launch of its slot has superseded it"
 #: Has the slots of what is launched without a job, in GlobalScope.
-_nobody = Job()
+nobody = Job()
 
 
 class _Slot:
@@ -112,7 +112,7 @@ class Turn:
 
 def is_taken(scope_job: Job | None, key: Hashable) -> bool:
     """Say whether something is at work in the slot, or waits for its turn."""
-    owner = scope_job or _nobody
+    owner = scope_job or nobody
     with owner._lock:
         slot = getattr(owner, "_slots", {}).get(key)
         return slot is not None and not slot.is_free_locked()
@@ -120,7 +120,7 @@ def is_taken(scope_job: Job | None, key: Hashable) -> bool:
 
 def take_turn(scope_job: Job | None, key: Hashable, job: Any, policy: int) -> bool:
     """Let `job`, a coroutine of the scope that is not dispatched, begin when the policy says. False: never, it ends."""
-    owner = scope_job or _nobody
+    owner = scope_job or nobody
     fresh = _Slot()
     superseded: list[Turn] = []
     begins = dropped = False
@@ -156,6 +156,13 @@ def take_turn(scope_job: Job | None, key: Hashable, job: Any, policy: int) -> bo
     elif begins:
         turn.begin()
     return not dropped
+
+
+def waiting_locked(scope_job: Job) -> list[Any]:
+    """Return the coroutines of a scope that wait in its slots for somebody who has not ended."""
+    slots: dict[Hashable, _Slot] = getattr(scope_job, "_slots", None) or {}
+    taken = [slot for slot in slots.values() if slot.current is not None and not slot.current.job.is_completed]
+    return [turn.job for slot in taken for turn in slot.waiting]
 
 
 def slot_of(block: Callable[..., object], slot: object, where: str) -> Hashable:

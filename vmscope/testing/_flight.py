@@ -30,6 +30,7 @@ from ..coroutines._frame import ScopeCoroutine
 from ..coroutines._here import here
 from ..coroutines._job import ACTIVE, COMPLETED, NEW, Job, Join, NonCancellable
 from ..coroutines._main import LooperDispatcher
+from ..coroutines._slots import nobody, waiting_locked
 from ..coroutines._suspend import SUSPENDED_PHASE
 from ..coroutines._time import _Delay
 
@@ -106,6 +107,8 @@ class _Look:
                 self.tree(job)  # it may have left that tree before the lock
             elif waiting is not None:
                 self.working.append(waiting)  # it ended before the lock was ours: who waits for it goes on in a moment
+        self.hold(nobody._lock)
+        self.resting.update(waiting_locked(nobody))
         for job in self.working:
             if job not in self.resting and id(job) not in self.in_fifo and not _is_ours_to_run(job):
                 return job
@@ -135,6 +138,7 @@ class _Look:
             if job in self.seen or state >= COMPLETED:
                 continue
             self.seen.add(job)
+            self.resting.update(waiting_locked(job))  # their turn comes with the end of another, which is looked at too
             children = [node for node in job._nodes or () if isinstance(node, Job)]
             stack += children
             if isinstance(job, Coroutine):
