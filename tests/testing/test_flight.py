@@ -145,6 +145,7 @@ def waits_for_its_turn(world):
         if not seconds:
             await first.join()
 
+    world.scheduler.watch(world.scope.coroutine_context[Job])  # as run_test does with its own
     world.scope.launch_queued(turn, 0, context=UnconfinedTestDispatcher(world.scheduler))  # ends where `first` does
     second = world.scope.launch_queued(turn, 1)
     world.scheduler.run_current()
