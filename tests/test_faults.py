@@ -118,6 +118,15 @@ assert Dispatchers.shutdown(5.0) == []
 """
 
 
+def test_a_patched_threading_module_is_refused():
+    """F56: as gevent and eventlet leave it."""
+    code = "import _thread\ndef get_ident(): return 1\n_thread.get_ident = get_ident\nimport vmscope"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "ImportError: import vmscope with a patched `threading`: <function get_ident" in ended.stderr
+
+
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="concurrent.interpreters came with 3.14")
 def test_a_sub_interpreter_has_loopers_and_pools_that_are_ended_by_hand():
     """F56."""

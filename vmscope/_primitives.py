@@ -42,6 +42,13 @@ __all__ = [
     "report_uncaught", "snapshot", "start_thread", "wait_in_turns",
 ]  # fmt: skip
 
+if type(get_ident) is not type(len):
+    raise ImportError(
+        f"import vmscope with a patched `threading`: {get_ident!r} of {get_ident.__module__} stands for the system's. Its "
+        "threads are none that could run beside each other, and a looper would wait for one that never comes. Import "
+        "vmscope in a process without gevent.monkey.patch_all() or eventlet.monkey_patch(), or patch with thread=False"
+    )
+
 T = TypeVar("T")
 #: True where threads run without the GIL. (`sys._is_gil_enabled` is there from 3.13 on.)
 FREE_THREADED: bool = not getattr(sys, "_is_gil_enabled", lambda: True)()
