@@ -365,6 +365,16 @@ def test_what_ends_before_the_look_comes_to_it_is_not_in_flight():
     assert world.look(ended, world.launch(delay, 1)) is None
 
 
+def test_who_waits_for_room_is_not_in_flight():
+    world, flow = World(), MutableSharedFlow(extra_buffer=1)
+    world.launch(flow.collect, lambda _: delay(1))
+    while flow.try_emit(1):
+        pass
+    emitter = world.launch(flow.emit, 2)
+
+    assert world.look(emitter) is None
+
+
 def test_a_lazy_coroutine_is_not_in_flight():
     world = World()
     world.scope.launch(delay, 1, start=CoroutineStart.LAZY)
