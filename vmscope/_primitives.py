@@ -30,6 +30,7 @@ from threading import (
     main_thread,
 )
 from time import monotonic
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ __all__ = [
     "report_uncaught", "snapshot", "start_thread", "wait_in_turns",
 ]  # fmt: skip
 
-if type(get_ident) is not type(len):
+_get_ident: object = get_ident
+if not isinstance(_get_ident, BuiltinFunctionType):  # a function of gevent's or eventlet's own
     raise ImportError(
-        f"import vmscope with a patched `threading`: {get_ident!r} of {get_ident.__module__} stands for the system's. Its "
-        "threads are none that could run beside each other, and a looper would wait for one that never comes. Import "
-        "vmscope in a process without gevent.monkey.patch_all() or eventlet.monkey_patch(), or patch with thread=False"
+        f"import vmscope with a patched `threading`: {get_ident!r} of {get_ident.__module__} stands for the system's. "
+        "Its threads are none that could run beside each other, and a looper would wait for one that never comes. "
+        "Import vmscope in a process without gevent.monkey.patch_all() or eventlet.monkey_patch(), or patch with "
+        "thread=False"
     )
 
 T = TypeVar("T")
