@@ -208,6 +208,25 @@ def posts_answer_false_after_close_and_the_thread_goes_on(kit: Kit) -> None:
 
 
 @scenario()
+def a_worker_that_ends_the_program_is_refused_and_its_post_ends_it(kit: Kit) -> None:
+    host, log = kit.install(), []
+
+    def work() -> None:
+        with refused(IllegalStateError, "post it there: host.handler.post(host.end)"):
+            host.end()
+        log.append(host.is_closed)
+        host.handler.post(host.end)
+
+    threads = []
+    kit.later(0.005, lambda: threads.append(in_a_thread(work)))
+    kit.run(host)
+    threads[0].join(5)
+
+    assert log == [False]
+    assert not threads[0].is_alive()
+
+
+@scenario()
 def only_one_host_at_a_time_and_another_after_it_has_closed(kit: Kit) -> None:
     host = kit.install()
     with refused(IllegalStateError, "a process has one"):

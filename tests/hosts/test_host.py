@@ -14,6 +14,7 @@ import pytest
 
 from vmscope import (
     Dispatchers,
+    IllegalStateError,
     Looper,
     MainScope,
     NonCancellable,
@@ -166,23 +167,41 @@ def test_posts_are_refused_from_the_moment_that_it_closes_and_clean_up_still_com
     assert log == [(True, False)]
 
 
-def test_close_is_for_the_hosts_own_thread(host: Drum) -> None:
-    """U1"""
-    seen: list[str] = []
+def refused_on_a_worker(call: Callable[[], object]) -> str:
+    """What a worker that calls this is told."""
+    told: list[str] = []
 
-    def close() -> None:
+    def work() -> None:
         try:
-            host.close()
-        except RuntimeError as refusal:
-            seen.append(str(refusal))
+            call()
+        except IllegalStateError as refusal:
+            told.append(str(refusal))
 
-    thread = threading.Thread(target=close)
+    thread = threading.Thread(target=work, name="a worker")
     thread.start()
     thread.join()
+    (words,) = told
+    return words
 
-    assert "post it there: host.handler.post(host.close)" in seen[0]
-    with pytest.raises(ValueError, match="the seconds to wait must be >= 0"):
-        host.close(float("nan"))
+
+@pytest.mark.parametrize("name", ["close", "end"])
+def test_the_end_is_for_the_hosts_own_thread_and_a_worker_that_tries_ends_nothing(host: Drum, name: str) -> None:
+    """U1, U2: above all not the toolkit's loop, by a call of the toolkit's on the wrong thread."""
+    ended: list[str] = []
+    host._loop_ender = lambda: lambda: ended.append("the loop")  # type: ignore[method-assign]
+    call = getattr(host, name)
+
+    told = refused_on_a_worker(call)
+
+    assert told.startswith(f"{name} {host!r} on 'a worker': it belongs to 'MainThread'; post it there: ")
+    assert "host.handler.post(host.end)" in told
+    for seconds in (float("nan"), -1.0):
+        with pytest.raises(ValueError, match="the seconds to wait must be >= 0"):
+            call(seconds)
+    assert ended == []
+    assert host.handler.post(host.end)  # what the worker was told to do
+    host.beat()
+    assert ended == ["the loop"]
 
 
 def test_what_an_owner_is_told_at_the_end_is_told_once_and_its_failures_are_reported(

@@ -218,7 +218,7 @@ def test_what_is_no_root_or_has_gone_is_refused(toolkits: Toolkits) -> None:
         "TypeError a tkinter.Tk is needed",
         "TypeError a Tk widget or window is needed",
         "IllegalStateError it has been destroyed; make a new one",
-        "IllegalStateError host.handler.post(host.close)",
+        "IllegalStateError host.handler.post(host.end) closes it, and ends the loop",
         "ValueError the seconds to wait must be >= 0",
         "IllegalStateError it has been destroyed; make a new one",
         "IllegalStateError it has let go of it",

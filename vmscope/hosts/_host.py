@@ -286,13 +286,7 @@ class Host:
             IllegalStateError: This is not the host's thread.
             ValueError: `timeout` is negative or not a number.
         """
-        if not timeout >= 0:
-            raise ValueError(f"close({timeout!r}): the seconds to wait must be >= 0")
-        if self.looper._ident != get_ident():
-            raise IllegalStateError(
-                f"close {self!r} on {current_thread().name!r}: it belongs to {self.looper.thread.name!r}; "
-                "post it there: host.handler.post(host.close)"
-            )
+        self._check_close("close", timeout)
         if self._closing:
             return self._is_clean
         deadline = monotonic() + timeout
@@ -304,6 +298,16 @@ class Host:
         finally:
             self._finish(jobs)
         return self._is_clean
+
+    def _check_close(self, name: str, timeout: float) -> None:
+        if not timeout >= 0:
+            raise ValueError(f"{name}({timeout!r}) of {self!r}: the seconds to wait must be >= 0")
+        self._check_thread(f"{name} {self!r}", "host.handler.post(host.end) closes it, and ends the loop")
+
+    def _check_thread(self, tried: str, instead: str) -> None:
+        if self.looper._ident != get_ident():
+            here, home = current_thread().name, self.looper.thread.name
+            raise IllegalStateError(f"{tried} on {here!r}: it belongs to {home!r}; post it there: {instead}")
 
     def _cancel_all(self) -> list[Job]:
         """Refuse posts and cancel what the host knows of; return what may go on for a while and is waited for."""
@@ -364,8 +368,10 @@ class Host:
         Returns:
             As `close`.
         Raises:
-            IllegalStateError: This is not the host's thread.
+            IllegalStateError: This is not the host's thread: a worker says `host.handler.post(host.end)`.
+            ValueError: As for `close`.
         """
+        self._check_close("end", timeout)  # before the next step: what ends the loop is for its own thread only
         if self._closing:
             return self._is_clean
         ender = self._loop_ender()
