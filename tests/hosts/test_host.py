@@ -204,6 +204,27 @@ def test_the_end_is_for_the_hosts_own_thread_and_a_worker_that_tries_ends_nothin
     assert ended == ["the loop"]
 
 
+def test_an_owner_is_ended_by_the_hosts_own_thread(host: Drum) -> None:
+    """U4: a worker is refused, and nothing has ended; a toolkit that tells of the end on a worker is heard there."""
+    ended: list[bool] = []
+    for told in "owner.post(owner.destroy)", "":
+        owner = host.bind([])
+        owner.on_destroy(lambda: ended.append(threading.current_thread() is threading.main_thread()))
+        if told:
+            assert told in refused_on_a_worker(owner.destroy)
+            assert owner.lifecycle.current_state is State.RESUMED
+            owner.post(owner.destroy)
+        else:
+            thread = threading.Thread(target=owner._widget_gone)
+            thread.start()
+            thread.join()
+        assert not owner.is_destroyed
+        host.beat()
+        assert owner.is_destroyed
+
+    assert ended == [True, True]
+
+
 def test_what_an_owner_is_told_at_the_end_is_told_once_and_its_failures_are_reported(
     host: Drum, uncaught: list[BaseException]
 ) -> None:

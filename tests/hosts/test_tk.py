@@ -86,6 +86,32 @@ def test_destroy_called_by_tcl_itself_is_noticed_too(toolkits: Toolkits) -> None
     assert printed.splitlines() == ["True True False", "True"]
 
 
+def test_a_worker_that_destroys_a_window_is_refused_and_the_window_still_tells_of_its_end(toolkits: Toolkits) -> None:
+    """U4"""
+    printed = run(
+        toolkits,
+        """
+        from tests.hosts.player import refused
+        host = tk.install(root)
+        window = tkinter.Toplevel(root)
+        owner = host.bind(window)
+        async def work():
+            for thing in window, root:
+                await with_context(Dispatchers.IO, refused, thing.destroy)
+            print(owner.is_destroyed, host.is_closed)
+            host.handler.post(window.destroy)
+            await yield_()
+            print(owner.is_destroyed)
+            host.end()
+        host.scope.launch(work)
+        host.run()
+        """,
+    )
+
+    refusal = "IllegalStateError host.handler.post(...)"
+    assert printed.splitlines() == [refusal, refusal, "False False", "True"]
+
+
 def test_a_window_may_have_several_owners_and_destroys_of_its_own(toolkits: Toolkits) -> None:
     """U4"""
     printed = run(

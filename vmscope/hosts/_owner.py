@@ -76,7 +76,12 @@ class ViewOwner:
             self._ends.append(fn)
 
     def destroy(self) -> None:
-        """End it, as the destruction of the widget does. Raises nothing: what fails is reported. Once is enough."""
+        """End it, as the destruction of the widget does. What fails of that is reported. Once is enough.
+
+        Raises:
+            IllegalStateError: This is not the host's thread; nothing has ended.
+        """
+        self._host._check_thread(f"destroy {self!r} of {self._host!r}", "owner.post(owner.destroy)")
         if self._destroyed:
             return
         self._destroyed = True
@@ -90,6 +95,13 @@ class ViewOwner:
             call_quietly(report_uncaught, end)
         left = () if self._keeps_store else endings_of(self.view_model_store)
         self._host._let_go(self, [job_of(self.scope), *left])
+
+    def _widget_gone(self, *_: object) -> None:
+        """For a toolkit that tells of the end of the widget wherever that was let go of. Raises nothing."""
+        if self._host.looper.is_current_thread():
+            call_quietly(report_uncaught, self.destroy)
+        else:
+            self.post(self.destroy)  # refused: it has ended, or the host has, and all that was bound with that
 
     def __repr__(self) -> str:
         return f"<ViewOwner {'destroyed' if self._destroyed else 'alive'}>"

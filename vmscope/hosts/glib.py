@@ -13,8 +13,6 @@ from importlib import import_module
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from .._errors import call_quietly
-from .._primitives import report_uncaught
 from ._host import Host
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ class GLibHost(Host):
 
     def _watch_destroy(self, widget: Any, owner: ViewOwner) -> None:
         try:
-            widget.connect("destroy", lambda *_: call_quietly(report_uncaught, owner.destroy))
+            widget.connect("destroy", owner._widget_gone)
         except (AttributeError, TypeError):
             raise TypeError(f"bind {widget!r}: a GTK widget, with a signal 'destroy', is needed") from None
 

@@ -113,7 +113,7 @@ class QtHost(Host):
         while above is not None:
             above.installEventFilter(watcher)
             above = above.parent()
-        widget.destroyed.connect(owner.destroy)
+        widget.destroyed.connect(owner._widget_gone)  # Q1
         owner.on_destroy(watcher.forget)  # which keeps it alive: Qt does not
 
     def bind_property(self, state: MutableStateFlow[T], widget: Any, name: str, owner: ViewOwner) -> None:

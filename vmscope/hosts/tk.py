@@ -20,7 +20,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import IllegalStateError, call_quietly
-from .._primitives import report_uncaught
+from .._primitives import current_thread, get_ident, report_uncaught
 from ._bell import Bell
 from ._host import Host
 from ._values import bind_value
@@ -208,6 +208,7 @@ class _Ending:
     def __init__(self, widget: Any) -> None:
         self.tell: list[Callable[[], object]] = []
         self._widget = widget
+        self._thread = get_ident()
         self._own = widget.__dict__.get("destroy")
         destroy = widget.destroy
         widget.destroy = _first(self.come, destroy)
@@ -219,6 +220,9 @@ class _Ending:
             widget.protocol("WM_DELETE_WINDOW", _first(self.come, lambda: widget.tk.eval(button)))
 
     def come(self) -> None:
+        if get_ident() != self._thread:  # tkinter would have the main loop's thread do it, if that is not busy or over
+            tried = f"destroy {self._widget!r} on {current_thread().name!r}"
+            raise IllegalStateError(f"{tried}: it belongs to another thread; post it there: host.handler.post(...)")
         widget, self._widget = self._widget, None
         if widget is None:
             return
