@@ -555,6 +555,31 @@ def test_the_end_of_the_process_closes_a_host_on_another_thread_there() -> None:
     assert (code, out) == (0, "cleaned up True\n"), err
 
 
+def test_the_end_of_the_process_waits_for_a_block_on_another_thread() -> None:
+    """U2, I8: whose clean-up takes some turns of its loop."""
+    program = AT_EXIT + """
+    async def put_away():
+        await delay(0.002)
+        print("put away", threading.current_thread() is home, flush=True)
+    async def clean():
+        try:
+            there.set()
+            await await_cancellation()
+        finally:
+            await with_context(NonCancellable, put_away)
+    async def block():
+        async with host_of_asyncio.install() as host:
+            host.scope.launch(clean)
+            await asyncio.Event().wait()
+    home = threading.Thread(target=asyncio.run, args=(block(),), daemon=True)
+    home.start()
+    there.wait()
+    """
+    code, out, err = processes.run(program)
+
+    assert (code, out) == (0, "put away True\n"), err
+
+
 @processes.POSIX
 def test_a_child_has_no_host_whether_its_parent_has_one_or_not() -> None:
     """I8"""

@@ -86,6 +86,7 @@ class Host:
         self._closed = False
         self._is_clean = False
         self._interrupted = False
+        self._at_exit: Event | None = None  # whom the end of the process waits by
         self._armed: float | None = None  # when the pump that was asked for will come
         self._undo_ctrl_c: Callable[[], object] = _nothing
 
@@ -173,7 +174,7 @@ class Host:
             return
         try:
             seconds = self._run_due()
-            if self._closing:  # by what has run: it ends the loop, too, if that is to end
+            if self._closed:  # by what has run: it ends the loop, too, if that is to end
                 return
             if self._interrupted:
                 raise KeyboardInterrupt
@@ -189,7 +190,7 @@ class Host:
             return 0.0
         self._offer()  # a message may run a dialog, whose loop is to pump meanwhile
         seconds = self._run_as_nobody()
-        if self._closing:
+        if self._closed:
             return None
         self._withdraw()
         return seconds
@@ -290,7 +291,6 @@ class Host:
         if self._closing:
             return self._is_clean
         deadline = monotonic() + timeout
-        self.handler.post_delayed(_nothing, timeout)  # the alarm
         jobs: list[Job] = []
         try:
             jobs = self._cancel_all()
@@ -321,6 +321,7 @@ class Host:
 
     def _run_until_ended(self, jobs: list[Job], deadline: float) -> None:
         queue = self._queue
+        queue.put_after(_Alarm(), max(0.0, deadline - monotonic()))
         for job in jobs:
             job.invoke_on_completion(lambda cause: queue.wake())
         try:
@@ -338,7 +339,9 @@ class Host:
 
         def end() -> None:
             call_quietly(report_uncaught, self.end)
-            over.set()
+            self._at_exit = over
+            if self._closed:  # else it closes while its loop goes on
+                over.set()
 
         if self.handler.post(end):
             over.wait(2 * PATIENCE)
@@ -359,6 +362,8 @@ class Host:
         atexit.unregister(self._close_at_exit)
         if _current is self:
             _current = None
+        if self._at_exit is not None:
+            self._at_exit.set()
 
     def end(self, timeout: float = PATIENCE) -> bool:
         """Close, then end the toolkit's loop: the program is over. Without effect where the host has been closed.
@@ -423,6 +428,19 @@ class Host:
             if not job.is_completed:
                 self._leaving.add(job)
                 job.invoke_on_completion(lambda cause, job=job: self._leaving.discard(job))  # type: ignore[misc]
+
+
+class _Alarm:
+    """Ends the sleep of a queue that is run until a time. Not a message: those are refused by then."""
+
+    __slots__ = ("when",)
+    asynchronous = True
+    when: float
+
+    def run(self) -> None:
+        """Nothing: that it came is enough."""
+
+    rejected = run
 
 
 _current: Host | None = None
