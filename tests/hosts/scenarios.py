@@ -229,7 +229,7 @@ def a_worker_that_ends_the_program_is_refused_and_its_post_ends_it(kit: Kit) -> 
 @scenario()
 def only_one_host_at_a_time_and_another_after_it_has_closed(kit: Kit) -> None:
     host = kit.install()
-    with refused(IllegalStateError, "a process has one"):
+    with refused(IllegalStateError, f"{host!r} is installed on 'MainThread', and a process has one host at a time"):
         Host()
     kit.later(0.002, host.end)
     kit.run(host)

@@ -38,6 +38,47 @@ def test_what_is_no_loop_and_no_widget_is_refused(toolkits: Toolkits) -> None:
     ]
 
 
+def test_a_thread_that_does_not_run_the_loop_is_refused_and_takes_no_main_looper(toolkits: Toolkits) -> None:
+    """U3: whether another one does, or nobody yet."""
+    printed = run(
+        toolkits,
+        """
+        from tests.hosts.player import refused
+        before = Looper.get_main()
+        context = GLib.MainContext.default()
+        def on_a_worker(call):
+            thread = threading.Thread(target=call)
+            thread.start()
+            thread.join()
+        def install():
+            on_a_worker(lambda: refused(glib.install, loop))
+            print(Looper.get_main() is before)
+        install()
+        context.acquire()
+        install()
+        context.release()
+        def run_here():
+            context.acquire()
+            host = glib.install(loop)
+            host.handler.post(host.end)
+            host.run()
+            context.release()
+            print("ran")
+        on_a_worker(run_here)
+        glib.install(loop).close()
+        """,
+    )
+
+    here = "it does not run GLib's default main context; install the host on the main thread"
+    assert printed == [
+        f"IllegalStateError {here}, or after GLib.MainContext.default().acquire() here",
+        "True",
+        "IllegalStateError another thread runs GLib's default main context; install the host there",
+        "True",
+        "ran",
+    ]
+
+
 def test_a_widget_that_is_destroyed_ends_its_owner(toolkits: Toolkits) -> None:
     """U4: by GTK's signal, of whatever has one."""
     printed = run(

@@ -184,6 +184,62 @@ def refused_on_a_worker(call: Callable[[], object]) -> str:
     return words
 
 
+def refused_here(call: Callable[[], object]) -> str:
+    """What this thread is told."""
+    with pytest.raises(IllegalStateError) as told:
+        call()
+    return str(told.value)
+
+
+def test_a_second_host_is_told_which_one_is_there_and_what_to_do(host: Drum) -> None:
+    """U1: on the same thread and on another one."""
+    for name, told in ("MainThread", refused_here(Drum)), ("a worker", refused_on_a_worker(Drum)):
+        assert told.startswith(f"install {Drum.__module__}.Drum on {name!r}: {host!r} is installed on 'MainThread'")
+        assert told.endswith("use that, or call its close() there first")
+
+
+def test_what_else_uses_the_main_looper_is_named_in_the_refusal_of_a_host() -> None:
+    """U1"""
+    Looper.prepare()
+    assert "which is not the main one; quit that" in refused_here(Drum)
+    own = Looper.my_looper()
+    assert own is not None
+    own.quit()
+
+    looper = Looper.prepare_main()
+    assert "is the main looper, and a process has one; install the host on its thread" in refused_on_a_worker(Drum)
+    looper.attach_host(lambda: None)
+    assert "call detach_host() first" in refused_here(Drum)
+    looper.detach_host()
+    told: list[str] = []
+    looper.queue.put(Once(lambda: told.append(refused_here(Drum))))
+    looper.run_until(lambda: told)
+    assert "is run by Looper.loop(); leave that out" in told[0]
+
+    with Drum() as host:  # with none of these in the way it takes the looper that is there
+        assert host.looper is looper
+
+
+class Once:
+    """An item of a queue."""
+
+    when = 0.0
+    asynchronous = True
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self.run = run
+
+    def rejected(self) -> None: ...
+
+
+def test_a_host_is_run_by_the_thread_that_has_installed_it(host: Drum) -> None:
+    """U1"""
+    told = refused_on_a_worker(host.run)
+
+    assert told == f"run {host!r} on 'a worker': it was installed on 'MainThread'; do both on one thread"
+    assert not host.is_closed
+
+
 @pytest.mark.parametrize("name", ["close", "end"])
 def test_the_end_is_for_the_hosts_own_thread_and_a_worker_that_tries_ends_nothing(host: Drum, name: str) -> None:
     """U1, U2: above all not the toolkit's loop, by a call of the toolkit's on the wrong thread."""

@@ -219,6 +219,32 @@ def test_a_button_starts_its_coroutine_in_the_scope_of_its_window(toolkits: Tool
     assert printed.splitlines() == ["saves", "stops 1"]
 
 
+def test_a_thread_that_has_not_made_the_root_is_refused_and_takes_no_main_looper(toolkits: Toolkits) -> None:
+    """U2: at once, and whether the root's main loop runs or not."""
+    printed = run(
+        toolkits,
+        """
+        from tests.hosts.player import refused
+        before = Looper.get_main()
+        def install():
+            thread = threading.Thread(target=refused, args=(tk.install, root))
+            thread.start()
+            return thread
+        install().join()
+        print(Looper.get_main() is before)
+        root.after(1, install)
+        root.after(20, root.quit)
+        root.mainloop()
+        print(Looper.get_main() is before)
+        tk.install(root).close()
+        root.destroy()
+        """,
+    )
+
+    refusal = "IllegalStateError that was made on another thread; install the host there"
+    assert printed.splitlines() == [refusal, "True"] * 2
+
+
 def test_what_is_no_root_or_has_gone_is_refused(toolkits: Toolkits) -> None:
     """U2"""
     printed = run(

@@ -36,6 +36,24 @@ def test_what_is_no_application_and_no_window_is_refused(toolkits: Toolkits) -> 
     assert printed == ["TypeError a wx.App is needed", "TypeError a wx.Window is needed", "None"]
 
 
+def test_a_thread_that_has_not_made_the_application_is_refused_and_takes_no_main_looper(toolkits: Toolkits) -> None:
+    """U3"""
+    printed = run(
+        toolkits,
+        """
+        from tests.hosts.player import refused
+        before = Looper.get_main()
+        thread = threading.Thread(target=refused, args=(host_of_wx.install, app))
+        thread.start()
+        thread.join()
+        print(Looper.get_main() is before)
+        """,
+    )
+
+    refusal = "IllegalStateError that was made on another thread; install the host there"
+    assert printed == [refusal, "True"]
+
+
 def test_the_end_of_a_program_closes_its_dialogs_first(toolkits: Toolkits) -> None:
     """U8"""
     printed = run(

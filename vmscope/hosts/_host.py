@@ -73,7 +73,7 @@ class Host:
     """
 
     def __init__(self) -> None:
-        self.looper: Looper = _main_looper_here()
+        self.looper: Looper = _main_looper_here(f"install {type(self).__module__}.{type(self).__name__}")
         self.handler: Handler = Handler(self.looper)
         self.scope: CoroutineScope = CoroutineScope(SupervisorJob() + Main)
         self.view_model_store: ViewModelStore = ViewModelStore()
@@ -153,9 +153,13 @@ class Host:
         Returns:
             What the toolkit's call returns.
         Raises:
+            IllegalStateError: This is not the host's thread.
             KeyboardInterrupt: Ctrl-C. The scopes have been cancelled, and have cleaned up.
             BaseException: What a message ended the loop with; see `exception`.
         """
+        if self.looper._ident != get_ident():
+            here, home = current_thread().name, self.looper.thread.name
+            raise IllegalStateError(f"run {self!r} on {here!r}: it was installed on {home!r}; do both on one thread")
         try:
             result = self._run_loop()
         finally:
@@ -446,12 +450,33 @@ class _Alarm:
 _current: Host | None = None
 
 
-def _main_looper_here() -> Looper:
+def _main_looper_here(tried: str) -> Looper:
     """Return this thread's main looper, if it has been prepared and nobody runs it; else prepare it."""
-    looper = Looper.get_main()
-    if looper is None or looper.is_running or looper.queue._host is not None or not looper.is_current_thread():
-        return Looper.prepare_main()
-    return Looper.prepare_main() if looper.queue.is_quitting else looper
+    looper, own = Looper.get_main(), Looper.my_looper()
+    why = ""
+    if looper is not None and not looper.queue.is_quitting:
+        why = _in_the_way(looper)
+        if not why:
+            return looper
+    elif own is not None and (own.is_running or not own.queue.is_quitting):
+        why = f"this thread has {own!r}, which is not the main one; quit that, or install the host on another thread"
+    if why:
+        raise IllegalStateError(f"{tried} on {current_thread().name!r}: {why}")
+    return Looper.prepare_main()
+
+
+def _in_the_way(looper: Looper) -> str:
+    """Say why no host can drive this main looper, and what is to be done; "" where one can."""
+    if _current is not None and _current.looper is looper:
+        where = f"is installed on {looper.thread.name!r}, and a process has one host at a time"
+        return f"{_current!r} {where}; use that, or call its close() there first"
+    if not looper.is_current_thread():
+        return f"{looper!r} is the main looper, and a process has one; install the host on its thread, or quit it first"
+    if looper.is_running:
+        return f"{looper!r} is run by Looper.loop(); leave that out, the toolkit's loop takes its place"
+    if looper.queue._host is not None:
+        return f"{looper!r} is driven by what was given to attach_host(); call detach_host() first"
+    return ""
 
 
 def _without_the_caller(jobs: list[Job]) -> list[Job]:

@@ -13,6 +13,8 @@ from importlib import import_module
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from .._errors import IllegalStateError
+from .._primitives import current_thread, main_thread
 from ._host import Host
 
 if TYPE_CHECKING:
@@ -119,10 +121,23 @@ def install(loop: Any) -> GLibHost:
         The host. It closes at the end of `host.run()`, or when the process ends.
     Raises:
         TypeError: It has no run() and quit().
-        IllegalStateError: There is a main looper that is in use.
+        IllegalStateError: There is a main looper that is in use; or this is not the thread that runs the loop, as far
+            as can be known.
 
-    Threads: the one that runs the loop.
+    Threads: the one that runs the loop. That is the main one; another one installs the host in a callback of the loop,
+        or calls `GLib.MainContext.default().acquire()` first.
     """
     if not callable(getattr(loop, "run", None)) or not callable(getattr(loop, "quit", None)):
         raise TypeError(f"install the GLib host on {loop!r}: a GLib.MainLoop or an application is needed")
-    return GLibHost(loop, import_module("gi.repository.GLib"))  # whoever has made the loop has it
+    glib = import_module("gi.repository.GLib")  # whoever has made the loop has it
+    here = current_thread()
+    tried = f"install the GLib host on {loop!r} on {here.name!r}"
+    context = glib.MainContext.default()
+    if not context.is_owner():
+        if not context.acquire():
+            raise IllegalStateError(f"{tried}: another thread runs GLib's default main context; install the host there")
+        context.release()
+        if here is not main_thread():  # it would take a main looper that nobody ever runs
+            why = "it does not run GLib's default main context; install the host on the main thread"
+            raise IllegalStateError(f"{tried}: {why}, or after GLib.MainContext.default().acquire() here")
+    return GLibHost(loop, glib)

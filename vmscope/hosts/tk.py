@@ -183,6 +183,8 @@ def _trace(variable: Any, changed: Callable[[], object]) -> Callable[[], object]
 def _exists(widget: Any) -> bool:
     try:
         return bool(widget.winfo_exists())
+    except RuntimeError:  # another thread's, which says nothing about it
+        raise
     except Exception:  # noqa: BLE001  (a TclError of a tkinter that this file does not import: the application is gone)
         return False
 
@@ -257,12 +259,17 @@ def install(root: Tk, *, poll: bool | None = None) -> TkHost:
         The host.
     Raises:
         TypeError: This is no Tk root.
-        IllegalStateError: There is a main looper that is in use, or `root` has been destroyed.
+        IllegalStateError: There is a main looper that is in use, `root` has been destroyed, or this is not its thread.
 
     Threads: the one that made `root` and runs its main loop.
     """
     if not hasattr(root, "mainloop") or not hasattr(root, "tk"):
         raise TypeError(f"install the Tk host on {root!r}: a tkinter.Tk is needed")
+    try:
+        root.tk.eval("")  # refused at once on another thread: winfo_exists() waits there for the main loop to begin
+    except RuntimeError:
+        tried = f"install the Tk host on {root!r} on {current_thread().name!r}"
+        raise IllegalStateError(f"{tried}: that was made on another thread; install the host there") from None
     if not _exists(root):
         raise IllegalStateError(f"install the Tk host on {root!r}: it has been destroyed; make a new one")
     watches = hasattr(root.tk, "createfilehandler") and sys.platform != "win32"

@@ -16,7 +16,7 @@ from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._errors import call_quietly
+from .._errors import IllegalStateError, call_quietly
 from .._primitives import current_thread, main_thread, report_uncaught, start_thread
 from ._host import Host
 
@@ -169,11 +169,14 @@ def install(app: Any) -> WxHost:
         The host. It closes at the end of `host.run()`, or when the process ends.
     Raises:
         TypeError: This is no wx.App.
-        IllegalStateError: There is a main looper that is in use.
+        IllegalStateError: There is a main looper that is in use, or this is not the thread that has made `app`.
 
     Threads: the one that made `app`.
     """
     wx = import_module("wx")  # whoever has made the application has it
     if not isinstance(app, wx.App):
         raise TypeError(f"install the wx host on {app!r}: a wx.App is needed")
+    if not wx.IsMainThread():
+        tried = f"install the wx host on {app!r} on {current_thread().name!r}"
+        raise IllegalStateError(f"{tried}: that was made on another thread; install the host there")
     return WxHost(app, wx)
