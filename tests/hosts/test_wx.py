@@ -7,7 +7,7 @@ import textwrap
 from .conftest import Toolkits
 
 HEAD = """
-import threading
+import gc, threading, weakref
 import wx
 from vmscope import *
 from vmscope.hosts import run_modal, wx as host_of_wx
@@ -95,6 +95,57 @@ def test_a_window_does_not_take_the_end_of_a_part_of_it_for_its_own(toolkits: To
     )
 
     assert printed == ["False", "True"]
+
+
+def test_a_window_goes_however_many_parts_of_it_have_come_and_gone(toolkits: Toolkits) -> None:
+    """U4: and keeps nothing of them, nor of owners that were ended by hand."""
+    printed = run(
+        toolkits,
+        """
+        host = host_of_wx.install(app)
+        frame, other = wx.Frame(None), wx.Frame(None)  # with the last one the loop would end
+        owners = []
+        def churn():
+            for number in range(1000):
+                panel = wx.Panel(frame)
+                owner = host.bind(panel)
+                owners.append(weakref.ref(owner))
+                panel.Destroy() if number % 2 else owner.destroy()
+            by_hand = host.bind(frame)
+            owners.append(weakref.ref(by_hand))
+            by_hand.destroy()
+            del owner, by_hand
+            gc.collect()
+            print(sum(owner() is not None for owner in owners))
+            wx.CallLater(5, lambda: (print(bool(frame)), other.Destroy(), host.end()))
+            print(frame.Destroy())
+        host.handler.post(churn)
+        host.run()
+        """,
+    )
+
+    assert printed == ["0", "True", "False"]
+
+
+def test_a_part_that_was_put_elsewhere_ends_with_where_it_is_now(toolkits: Toolkits) -> None:
+    """U4"""
+    printed = run(
+        toolkits,
+        """
+        host = host_of_wx.install(app)
+        first, second = wx.Frame(None), wx.Frame(None)
+        part = wx.Panel(first)
+        owner = host.bind(part)
+        owner.on_destroy(lambda: print("over", bool(part), bool(second)))
+        part.Reparent(second)
+        wx.CallLater(5, first.Destroy)
+        wx.CallLater(20, lambda: (print(owner.is_destroyed), second.Destroy()))
+        wx.CallLater(30, host.end)
+        host.run()
+        """,
+    )
+
+    assert printed == ["False", "over True True"]
 
 
 def test_a_host_whose_application_is_gone_cancels_what_is_launched_and_refuses_posts(toolkits: Toolkits) -> None:

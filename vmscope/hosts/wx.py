@@ -110,28 +110,77 @@ class WxHost(Host):
         if not isinstance(widget, self._wx.Window):
             raise TypeError(f"bind {widget!r}: a wx.Window is needed")
 
-        # wx tells of the end of a window when its Python object is of no use any more. A call of Destroy(), of it or of
-        # what it stands in, is noticed before.
-        number = widget.GetId()
+        watch = _Watch(self._wx, widget, owner.destroy)
+        watch.begin()
+        owner.on_destroy(watch.end)
 
-        def gone(event: Any) -> None:
-            event.Skip()
-            if event.GetId() == number:
-                call_quietly(report_uncaught, owner.destroy)
 
-        widget.Bind(self._wx.EVT_WINDOW_DESTROY, gone)
-        above = widget
+_ENDING = "_vmscope_ending"
+
+
+class _Watch:
+    """What tells an owner of the end of its window, or of what that stands in: it is known to the endings of all."""
+
+    def __init__(self, wx: Any, window: Any, gone: Callable[[], object]) -> None:
+        self.gone = gone
+        self._wx = wx
+        self._window = window
+        self._endings: list[_Ending] = []
+
+    def begin(self) -> None:
+        above = self._window
         while above is not None:
-            above.Destroy = _telling(above.Destroy, owner.destroy)
+            ending = getattr(above, _ENDING, None)
+            if ending is None:
+                ending = _Ending(self._wx, above)
+                setattr(above, _ENDING, ending)
+            ending.tell[self] = None
+            self._endings.append(ending)
             above = above.GetParent()
 
+    def end(self) -> None:
+        for ending in self._endings:
+            ending.tell.pop(self, None)
+        self._endings.clear()
 
-def _telling(destroy: Callable[[], object], gone: Callable[[], object]) -> Callable[[], object]:
-    def destroying() -> object:
-        gone()
-        return destroy()
 
-    return destroying
+class _Ending:
+    """The end of one window: whom to tell of it.
+
+    wx tells of it when the Python object of the window is of no use any more. A call of `Destroy()` is noticed before:
+    this stands in its place, once for all who watch, and for as long as there is the window.
+    """
+
+    def __init__(self, wx: Any, window: Any) -> None:
+        self.tell: dict[_Watch, None] = {}
+        self._number = window.GetId()
+        self._destroy, self._reparent = window.Destroy, window.Reparent
+        window.Destroy, window.Reparent = self.destroy, self.reparent
+        window.Bind(wx.EVT_WINDOW_DESTROY, self._on_destroy)
+
+    def destroy(self) -> object:
+        self._come()
+        return self._destroy()
+
+    def reparent(self, parent: Any) -> object:
+        """What stands in this window ends with other windows from now on."""
+        moved = tuple(self.tell)
+        for watch in moved:
+            watch.end()
+        try:
+            return self._reparent(parent)
+        finally:
+            for watch in moved:
+                watch.begin()
+
+    def _on_destroy(self, event: Any) -> None:
+        event.Skip()
+        if event.GetId() == self._number:  # else of a part of it
+            call_quietly(report_uncaught, self._come)
+
+    def _come(self) -> None:
+        for watch in tuple(self.tell):
+            watch.gone()
 
 
 class _SignalListener:
