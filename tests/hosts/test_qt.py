@@ -201,16 +201,53 @@ def test_a_part_that_was_put_elsewhere_does_not_end_with_where_it_was(toolkits: 
         first, second = widgets.QWidget(), widgets.QWidget()
         part = widgets.QWidget(first)
         owner = host.bind(part)
+        owner.on_destroy(lambda: print("over", part.isEnabled(), second.isEnabled()))
         part.setParent(second)
         later(1, first.deleteLater)
         later(10, lambda: print(owner.is_destroyed))
         later(11, second.deleteLater)
-        later(20, lambda: (print(owner.is_destroyed), app.quit()))
+        later(20, app.quit)
         app.exec()
         """,
     )  # fmt: skip
 
-    assert (code, printed.splitlines()) == (0, ["False", "True"])
+    assert (code, printed.splitlines()) == (0, ["False", "over True True"])
+
+
+@pytest.mark.parametrize("place", [
+    "page.setParent(window)",
+    "widgets.QVBoxLayout(window).addWidget(page)",
+    "box = widgets.QWidget(); page.setParent(box); box.setParent(window)",
+    "window = widgets.QMainWindow(); window.setCentralWidget(page)",
+    "window = widgets.QTabWidget(); window.addTab(page, 'page')",
+])  # fmt: skip
+def test_a_page_that_is_bound_when_it_is_made_ends_before_the_window_that_it_is_put_into(
+    toolkits: Toolkits, binding: str, place: str
+) -> None:
+    """U4"""
+    code, printed = run(
+        toolkits, binding,
+        f"""
+        host = qt.install(app)
+        class Page(widgets.QWidget):
+            def __init__(self):
+                super().__init__()
+                host.bind(self).scope.launch(self.load)
+            async def load(self):
+                try:
+                    await await_cancellation()
+                finally:
+                    self.setToolTip("stopped")
+                    print(self.toolTip())
+        page, window = Page(), widgets.QWidget()
+        {place}
+        later(1, window.deleteLater)
+        later(10, lambda: (print("the end"), app.quit()))
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["stopped", "the end"])
 
 
 def test_what_qt_has_deleted_is_refused_and_does_not_keep_the_host_from_closing(

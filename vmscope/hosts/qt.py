@@ -23,7 +23,7 @@ from ._host import Host
 from ._values import bind_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..flow._state import MutableStateFlow
     from ._owner import ViewOwner
@@ -107,12 +107,8 @@ class QtHost(Host):
         if not _is_alive(widget):
             # its repr is gone with it
             raise IllegalStateError(f"bind a {type(widget).__name__}: Qt has deleted it; make a new one")
-        # What Qt deletes takes its children along without a word to them before: so they look at those above, too.
         watcher = _watcher_class(self._core)(widget, owner.destroy)
-        above = widget
-        while above is not None:
-            above.installEventFilter(watcher)
-            above = above.parent()
+        watcher.watch()
         widget.destroyed.connect(owner._widget_gone)  # Q1
         owner.on_destroy(watcher.forget)  # which keeps it alive: Qt does not
 
@@ -153,11 +149,17 @@ def _watcher_class(core: Any) -> type[Any]:
     known = _watchers.get(core.__name__)
     if known is not None:
         return known
-    deferred_delete, close = core.QEvent.Type.DeferredDelete, core.QEvent.Type.Close
+    kinds = core.QEvent.Type
+    deferred_delete, close, parent_change = kinds.DeferredDelete, kinds.Close, kinds.ParentChange
     on_close = core.Qt.WidgetAttribute.WA_DeleteOnClose
 
     class Watcher(core.QObject):  # type: ignore[misc]
-        """Tells before a widget is deleted by deleteLater(), or closed for good, or what it stands in is."""
+        """Tells before a widget is deleted by deleteLater(), or closed for good, or what it stands in is.
+
+        What Qt deletes takes its children along without a word to them before: so it looks at all above, too, and at
+        others once one of them is put elsewhere. Those where it was are no longer heard, and forget it with its end:
+        Qt does not always tell before it moves a widget.
+        """
 
         def __init__(self, widget: Any, gone: Callable[[], object]) -> None:
             super().__init__()
@@ -168,23 +170,32 @@ def _watcher_class(core: Any) -> type[Any]:
             kind = event.type()
             if kind == deferred_delete or (kind == close and _goes_with_close(watched, on_close)):
                 call_quietly(report_uncaught, self._look, watched)  # Q1
+            elif kind == parent_change:
+                call_quietly(report_uncaught, self.watch)
             return False
 
         def _look(self, watched: Any) -> None:
-            above = self._widget
-            while above is not None and above is not watched:
-                above = above.parent()
-            if above is not None:  # else it has been put elsewhere meanwhile
+            if any(above is watched for above in _upwards(self._widget)):
                 self._gone()
 
+        def watch(self) -> None:
+            for above in _upwards(self._widget):
+                above.installEventFilter(self)  # once, however often it is told to
+
         def forget(self) -> None:
-            above = self._widget if _is_alive(self._widget) else None
-            while above is not None:
-                above.removeEventFilter(self)
-                above = above.parent()
+            if _is_alive(self._widget):
+                for above in _upwards(self._widget):
+                    above.removeEventFilter(self)
 
     _watchers[core.__name__] = Watcher
     return Watcher
+
+
+def _upwards(widget: Any) -> Iterator[Any]:
+    """Give `widget`, what it stands in, what that stands in, and so on."""
+    while widget is not None:
+        yield widget
+        widget = widget.parent()
 
 
 def _goes_with_close(widget: Any, on_close: Any) -> bool:
