@@ -134,6 +134,29 @@ def test_a_window_may_have_several_owners_and_destroys_of_its_own(toolkits: Tool
     assert printed.splitlines() == ["its own True True", "[]"]
 
 
+def test_a_window_keeps_no_owner_that_was_ended_by_hand(toolkits: Toolkits) -> None:
+    """U4: and tells the others all the same."""
+    printed = run(
+        toolkits,
+        """
+        host = tk.install(root)
+        stays = host.bind(root)
+        owners = []
+        for _ in range(5):
+            owner = host.bind(root)
+            owners.append(weakref.ref(owner))
+            owner.destroy()
+        del owner
+        gc.collect()
+        print(sum(owner() is not None for owner in owners))
+        stays.on_destroy(lambda: print("told"))
+        root.destroy()
+        """,
+    )
+
+    assert printed.splitlines() == ["0", "told"]
+
+
 def test_an_application_that_has_ended_is_let_go_of_where_it_ended(toolkits: Toolkits) -> None:
     """U2: neither a worker that knows the host, nor the collector on some thread, is the last to let go of it."""
     printed = run(

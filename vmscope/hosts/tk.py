@@ -156,7 +156,7 @@ class TkHost(Host):
             raise TypeError(f"bind {widget!r}: a Tk widget or window is needed")
         if not _exists(widget):
             raise IllegalStateError(f"bind {widget!r}: it has been destroyed; make a new one")
-        _before_destroy(widget, owner.destroy)
+        owner.on_destroy(_before_destroy(widget, owner.destroy))
 
     def bind_variable(self, state: MutableStateFlow[T], variable: Any, owner: ViewOwner) -> None:
         """Keep a Tk variable and a state flow at the same value, as long as the owner's widget is there.
@@ -189,12 +189,14 @@ def _exists(widget: Any) -> bool:
         return False
 
 
-def _before_destroy(widget: Any, gone: Callable[[], object]) -> None:
-    """Call `gone()`, which raises nothing, before `widget` is destroyed (T3)."""
+def _before_destroy(widget: Any, gone: Callable[[], object]) -> Callable[[], object]:
+    """Call `gone()`, which raises nothing, before `widget` is destroyed (T3). Return how to take that back."""
     ending = widget.__dict__.get(_ENDING)
     if ending is None:
         ending = widget.__dict__[_ENDING] = _Ending(widget)
-    ending.tell.append(gone)
+    tell = ending.tell
+    tell[gone] = None
+    return lambda: tell.pop(gone, None)
 
 
 _ENDING = "_vmscope_ending"
@@ -208,7 +210,7 @@ class _Ending:
     """
 
     def __init__(self, widget: Any) -> None:
-        self.tell: list[Callable[[], object]] = []
+        self.tell: dict[Callable[[], object], None] = {}
         self._widget = widget
         self._thread = get_ident()
         self._own = widget.__dict__.get("destroy")
@@ -231,7 +233,7 @@ class _Ending:
         del widget.__dict__[_ENDING], widget.__dict__["destroy"]
         if self._own is not None:
             widget.destroy = self._own
-        for gone in self.tell:
+        for gone in tuple(self.tell):
             gone()
         self.tell.clear()
 
