@@ -275,6 +275,8 @@ def test_what_is_no_root_or_has_gone_is_refused(toolkits: Toolkits) -> None:
         """
         from tests.hosts.player import refused
         refused(tk.install, 5)
+        refused(tk.install, tkinter.Toplevel(root))
+        refused(tk.install, tkinter.Frame(root))
         host = tk.install(root)
         refused(host.bind, 5)
         window = tkinter.Toplevel(root)
@@ -290,7 +292,9 @@ def test_what_is_no_root_or_has_gone_is_refused(toolkits: Toolkits) -> None:
     )
 
     assert sorted(printed.splitlines()) == sorted([
-        "TypeError a tkinter.Tk is needed",
+        "TypeError a tkinter.Tk is needed; host.bind() is for what stands in it",
+        "TypeError a tkinter.Tk is needed; host.bind() is for what stands in it",
+        "TypeError a tkinter.Tk is needed; host.bind() is for what stands in it",
         "TypeError a Tk widget or window is needed",
         "IllegalStateError it has been destroyed; make a new one",
         "IllegalStateError host.handler.post(host.end) closes it, and ends the loop",

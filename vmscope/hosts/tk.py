@@ -260,13 +260,16 @@ def install(root: Tk, *, poll: bool | None = None) -> TkHost:
     Returns:
         The host.
     Raises:
-        TypeError: This is no Tk root.
+        TypeError: This is no Tk root, a Toplevel perhaps.
         IllegalStateError: There is a main looper that is in use, `root` has been destroyed, or this is not its thread.
 
     Threads: the one that made `root` and runs its main loop.
     """
-    if not hasattr(root, "mainloop") or not hasattr(root, "tk"):
-        raise TypeError(f"install the Tk host on {root!r}: a tkinter.Tk is needed")
+    tkinter = sys.modules.get("tkinter")  # whoever has made the application has it
+    if tkinter is None or not isinstance(root, tkinter.Tk):
+        raise TypeError(
+            f"install the Tk host on {root!r}: a tkinter.Tk is needed; host.bind() is for what stands in it"
+        )
     try:
         root.tk.eval("")  # refused at once on another thread: winfo_exists() waits there for the main loop to begin
     except RuntimeError:
