@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial, wraps
 from typing import Any
 
 import pytest
 
-from vmscope import CoroutineScope, Dispatchers, Looper, SupervisorJob, delay
+from vmscope import CoroutineScope, Dispatchers, Looper, SupervisorJob, delay, suspend
 from vmscope.hosts import on_event
 from vmscope.hosts._events import POLICIES
 
@@ -15,6 +16,9 @@ from ..looper.notes import VirtualClock
 
 class Screen:
     """A main looper on a virtual clock, and a scope on it."""
+
+    def __repr__(self) -> str:
+        return "<Screen>"
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
@@ -90,6 +94,74 @@ def test_a_callback_gives_as_many_arguments_as_the_function_takes(screen: Screen
     assert screen.log == [(), ("event",), ("event", 2), "built in"]
 
 
+def logged(function: Any) -> Any:
+    """A decorator as others write them."""
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Loader:
+    """Callable, and with methods of each kind."""
+
+    def __init__(self, log: list[Any]) -> None:
+        self.log = log
+
+    async def __call__(self, one: Any) -> None:
+        self.log.append((one,))
+
+    async def load(self) -> None:
+        self.log.append(())
+
+    @logged
+    async def load_logged(self, one: Any) -> None:
+        self.log.append((one,))
+
+    @suspend
+    def load_by_generator(self) -> Any:
+        yield from delay(0)
+        self.log.append(())
+
+
+def _by_hand(log: list[Any], first: Any, second: Any = "default", *, word: str = "") -> None:
+    log.append((first, second, word))
+
+
+@pytest.mark.parametrize(
+    ("make", "called_with"),
+    [
+        (lambda log: partial(Loader(log).load), ()),
+        (lambda log: partial(Loader(log), 3), (3,)),
+        (lambda log: partial(_by_hand, log), ("event", 2, "")),
+        (lambda log: partial(_by_hand, log, "given"), ("given", "event", "")),
+        (lambda log: partial(_by_hand, log, word="w"), ("event", 2, "w")),
+        (lambda log: partial(_by_hand, log, second="given"), ("event", "given", "")),
+        (lambda log: partial(_by_hand, first="given", log=log), ("given", "default", "")),
+        (lambda log: logged(lambda: log.append(())), ()),
+        (lambda log: logged(logged(partial(_by_hand, log, 1, 2))), (1, 2, "")),
+        (lambda log: logged(Loader(log).load), ()),
+        (lambda log: partial(logged(Loader(log).load)), ()),
+        (lambda log: wraps(Loader(log).load)(lambda event: log.append((event,))), ("event",)),
+        (lambda log: Loader(log), ("event",)),
+        (lambda log: Loader(log).load, ()),
+        (lambda log: Loader(log).load_logged, ("event",)),
+        (lambda log: Loader(log).load_by_generator, ()),
+        (lambda log: lambda *, word="": log.append(word), ""),
+    ],
+)
+def test_what_stands_around_a_function_takes_as_many_arguments_as_that(
+    screen: Screen, make: Any, called_with: Any
+) -> None:
+    """U5: a partial, a wrapper, an object that can be called."""
+    on_event(screen.scope)(make(screen.log))("event", 2)
+    screen.run(1.0)
+
+    assert screen.log == [called_with]
+
+
 def test_a_callback_raises_nothing_and_reports_what_is_wrong(screen: Screen, uncaught: list[BaseException]) -> None:
     """U5"""
 
@@ -138,3 +210,11 @@ def test_an_unknown_policy_is_refused(screen: Screen) -> None:
     """U5"""
     with pytest.raises(ValueError, match=f"policy='newest'.*{POLICIES[0]}"):
         on_event(screen.scope, "newest")  # type: ignore[arg-type]
+
+
+def test_what_is_no_scope_and_no_function_is_refused(screen: Screen) -> None:
+    """U5: at the call, and not at the first click."""
+    with pytest.raises(TypeError, match=r"on_event\(<Screen>\): .* CoroutineScope .*owner\.scope"):
+        on_event(screen)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"on_event\(\.\.\.\) of 3: a function is needed"):
+        on_event(screen.scope)(3)  # type: ignore[arg-type]

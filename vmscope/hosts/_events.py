@@ -9,16 +9,15 @@ Counterpart: `setOnClickListener { scope.launch { ... } }`, with a policy for a 
 from __future__ import annotations
 
 from functools import partial, wraps
-from itertools import count
+from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._primitives import report_uncaught
 from ..coroutines._dispatchers import check_main
+from ..coroutines._scope import CoroutineScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ..coroutines._scope import CoroutineScope
 
 Policy: TypeAlias = Literal["latest", "drop", "queue", "conflate", "all"]
 POLICIES = ("latest", "drop", "queue", "conflate", "all")
@@ -40,9 +39,11 @@ def on_event(scope: CoroutineScope, policy: Policy = "latest") -> Callable[[Call
             for its end; "drop" does nothing; "queue" runs after it; "conflate" runs after it, the latest event only;
             "all" runs beside it. Each decorated function counts for itself.
     Returns:
-        A decorator. The callback returns None, raises nothing, and drops what arguments the function does not take.
+        A decorator. The callback returns None, raises nothing, and drops what arguments the function does not take; one
+        that is built in does not say, and gets all.
     Raises:
         ValueError: There is no such policy.
+        TypeError: This is no scope, or what is decorated no function.
 
     Threads: the callback, the main one.
     Android: a click listener that launches.
@@ -50,14 +51,24 @@ def on_event(scope: CoroutineScope, policy: Policy = "latest") -> Callable[[Call
     if policy not in POLICIES:
         raise ValueError(f"on_event(policy={policy!r}): one of {', '.join(map(repr, POLICIES))} is needed")
 
+    if not isinstance(scope, CoroutineScope):
+        raise TypeError(
+            f"on_event({scope!r}): a CoroutineScope is needed, for its coroutines to run in; a window's is owner.scope"
+        )
+
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
+        if not callable(function):
+            raise TypeError(f"on_event(...) of {function!r}: a function is needed, which is called at each event")
         launch = _launcher(scope, policy, function)
+
+        names = _by_position(function)
+        taken = None if names is None else len(names)
 
         @wraps(function)
         def on_event_callback(*args: Any) -> None:
             try:
                 check_main(f"the callback {function!r}")
-                launch(*args[: _taken(function, len(args))])
+                launch(*args[:taken])
             except BaseException as failure:  # noqa: BLE001  (E1)
                 report_uncaught(failure)
 
@@ -79,11 +90,26 @@ def _launcher(scope: CoroutineScope, policy: Policy, function: Callable[..., Any
     return partial(scope.launch_queued if policy == "queue" else scope.launch_conflated, function, **slot)
 
 
-def _taken(function: Callable[..., Any], given: int) -> int:
-    """How many of `given` arguments `function` takes by position."""
-    bound = int(getattr(function, "__self__", None) is not None)
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
+def _by_position(function: Any) -> tuple[str, ...] | None:
+    """The names of the arguments that `function` takes by position; None: any number of them, or it does not say.
+
+    `inspect.signature` would be slow to load, looks up annotations, and believes a wrapper to take what it wraps.
+    """
+    if isinstance(function, partial):
+        names = _but_the_first(len(function.args), _by_position(function.func))
+        given = function.keywords
+        return names and tuple(takewhile(lambda name: name not in given, names))
+    if hasattr(function, "__func__"):
+        return _but_the_first(1, _by_position(function.__func__))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        call = type(function).__call__
+        return _but_the_first(1, _by_position(call)) if hasattr(call, "__code__") else None
     takes_any = 0x04  # CO_VARARGS
-    if code is None or code.co_flags & takes_any:
-        return given
-    return min(given, int(code.co_argcount) - bound)
+    if not code.co_flags & takes_any:
+        return tuple(code.co_varnames[: code.co_argcount])
+    return _by_position(function.__wrapped__) if hasattr(function, "__wrapped__") else None
+
+
+def _but_the_first(number: int, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if names is None else names[number:]
