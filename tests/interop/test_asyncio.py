@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -280,36 +281,106 @@ def test_a_future_of_another_loop_is_refused_as_asyncio_does(loop: asyncio.Abstr
     other.close()
 
 
-def test_a_loop_that_was_closed_under_a_task_sets_a_cancelled_awaiter_free(main: VMain, scope: CoroutineScope) -> None:
-    """I3: its task never ends; asyncio tells of that itself."""
-    loop = asyncio.new_event_loop()
-    begun = threading.Event()
-    task: list[Any] = []
+class ClosedUnder:
+    """A loop that is stopped and closed while a task of it runs, which never ends then; asyncio tells of that itself."""
 
-    async def there() -> None:
-        task.append(asyncio.current_task())
-        begun.set()
-        loop.stop()
+    def __init__(self, main: VMain) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._main = main
+        self._begun = threading.Event()
+        self._task: Any = None
+        started = threading.Event()
+        self.loop.call_soon(started.set)
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        assert started.wait(10)
+
+    async def forever(self) -> None:
+        """For the task."""
+        self._task = asyncio.current_task()
+        self._begun.set()
+        self.loop.stop()
         await asyncio.sleep(3600)
 
-    async def ours() -> None:
-        await await_asyncio(there(), loop)
+    def stop(self) -> None:
+        self._main.run_until(self._begun.is_set)
+        self._thread.join()
 
-    started = threading.Event()
-    loop.call_soon(started.set)
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    assert started.wait(10)
-    job = scope.launch(ours)
-    main.run_until(begun.is_set)
-    thread.join()
-    loop.close()
+    def close(self) -> None:
+        self.stop()
+        self.loop.close()
+
+    def forget(self) -> None:
+        self._task._log_destroy_pending = False
+        self._task.get_coro().close()
+
+
+@pytest.fixture
+def closed_under(main: VMain) -> Iterator[ClosedUnder]:
+    made = ClosedUnder(main)
+    yield made
+    made.forget()
+
+
+def test_a_loop_that_is_closed_under_a_task_tells_who_awaits_it(
+    closed_under: ClosedUnder, main: VMain, scope: CoroutineScope
+) -> None:
+    """I3: it is no wait without end."""
+
+    async def ours() -> str:
+        with pytest.raises(DeferredCancelledError, match="its loop was closed"):
+            await await_asyncio(closed_under.forever(), closed_under.loop)
+        return "goes on"
+
+    deferred = scope.async_(ours)
+    closed_under.close()
+    gc.collect()  # where the last reference does not go at once
+    main.run_until(lambda: deferred.is_completed)
+
+    assert deferred.get_completed() == "goes on"
+
+
+def test_a_loop_that_is_stopped_may_run_again_and_end_what_is_awaited(
+    closed_under: ClosedUnder, main: VMain, scope: CoroutineScope
+) -> None:
+    """I3: only its end is an end."""
+    future = closed_under.loop.create_future()
+    deferred = scope.async_(await_asyncio, future)
+    job = scope.launch(await_asyncio, closed_under.forever(), closed_under.loop)
+    closed_under.stop()
+    main.run_current()
+    assert not deferred.is_completed
+
+    future.set_result("later")
+    closed_under.loop.run_until_complete(future)
+    main.run_until(lambda: deferred.is_completed)
+    closed_under.loop.close()
+    gc.collect()
+    main.run_until(lambda: job.is_completed)
+
+    assert deferred.get_completed() == "later"
+
+
+def test_what_has_been_awaited_leaves_no_timer_in_its_loop(loop: asyncio.AbstractEventLoop, outcome: Outcome) -> None:
+    """I3"""
+    outcome(lambda: await_asyncio(give(1), loop))
+
+    async def timers() -> list[Any]:
+        return [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+    assert asyncio.run_coroutine_threadsafe(timers(), loop).result(10) == []
+
+
+def test_a_loop_that_was_closed_under_a_task_sets_a_cancelled_awaiter_free(
+    closed_under: ClosedUnder, main: VMain, scope: CoroutineScope
+) -> None:
+    """I3"""
+    job = scope.launch(await_asyncio, closed_under.forever(), closed_under.loop)
+    closed_under.close()
     job.cancel()
     main.run_until(lambda: job.is_completed)
 
     assert job.state_name == "Cancelled"
-    task[0]._log_destroy_pending = False
-    task[0].get_coro().close()
 
 
 def test_a_loop_that_ends_cancels_what_is_awaited_on_it(main: VMain, scope: CoroutineScope) -> None:

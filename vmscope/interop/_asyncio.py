@@ -8,7 +8,8 @@ make it. So each call is an _Errand that is run or, when its last reference goes
 build that may be no sooner than the next garbage collection); and who has sent one looks afterwards whether the loop
 is closed. The closer marks the loop C1 and empties the queue C2; the sender puts S1 and looks S2. Where S1 comes before
 C2, the errand goes with the queue; else S2 comes after C1, and the sender takes it back. On a free-threaded build the
-deque's own lock orders S1 and C2, and with them the rest.
+deque's own lock orders S1 and C2, and with them the rest. A task that has begun leaves an errand among the loop's timers:
+a loop that is closed under it drops that, too.
 
 Locks: none of its own. What a _Visit knows is written on the loop's thread only, but for `_wanted`, which falls once,
 and `_callback`, a list from which one thread takes one item.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from weakref import ref
 
 from .._errors import CancellationException, IllegalStateError, RejectedExecutionError
 from ..coroutines._coroutine import current, needed
@@ -29,12 +31,18 @@ from ..coroutines._suspend import Suspending, call
 from ._outside import cancelled_elsewhere, until_over
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop, Future, TimerHandle
     from collections.abc import Awaitable, Callable, Generator
 
     from ..coroutines._context import CoroutineContext
 
 T = TypeVar("T")
+
+_LONG = 86_400.0  # seconds, as long as asyncio sleeps at most
+
+
+def _nothing() -> None:
+    """Who does not ask is not told."""
 
 
 # -- asyncio in a coroutine of ours
@@ -50,7 +58,7 @@ def await_asyncio(awaitable: Awaitable[T], loop: AbstractEventLoop | None = None
 
     Raises:
         BaseException: What it raised, the same object.
-        DeferredCancelledError: It was cancelled, while the caller was not.
+        DeferredCancelledError: It was cancelled, or its loop closed under it, while the caller was not cancelled.
         IllegalStateError: The loop is closed, or does not run.
         TypeError: It is nothing that asyncio awaits.
 
@@ -107,7 +115,7 @@ class _Visit:
         value, error: The outcome, once it has called back.
     """
 
-    __slots__ = ("_awaitable", "_callback", "_context", "_loop", "_task", "_wanted", "error", "value")
+    __slots__ = ("_awaitable", "_callback", "_context", "_guard", "_loop", "_task", "_wanted", "error", "value")
 
     def __init__(self, awaitable: Awaitable[Any], loop: AbstractEventLoop) -> None:
         self._awaitable: Awaitable[Any] | None = awaitable
@@ -116,6 +124,7 @@ class _Visit:
         self._context.run(current.set, None)  # the task is no coroutine of ours: delay() and the like do not work in it
         self._wanted = True
         self._task: Future[Any] | None = None
+        self._guard: Callable[[], TimerHandle | None] = _nothing
         self._callback: list[Callable[[object], object]] = []
         self.value: Any = None
         self.error: BaseException | None = None
@@ -168,6 +177,11 @@ class _Visit:
             self._end(refusal)
             return
         self._task.add_done_callback(self._ended)
+        self._notice_the_end()
+
+    def _notice_the_end(self) -> None:
+        """Leave an errand in the loop that it drops when it is closed: a task that is left behind says nothing."""
+        self._guard = ref(self._loop.call_later(_LONG, _Errand(self._notice_the_end, self._lost).run))
 
     def _cancel(self) -> None:
         if self._task is not None:
@@ -176,11 +190,14 @@ class _Visit:
     def _ended(self, task: Future[Any]) -> None:
         if task.cancelled():
             self._end(asyncio_cancelled()())
-            return
-        error = task.exception()
-        if error is None:
-            self.value = task.result()
-        self._end(error)
+        else:
+            error = task.exception()
+            if error is None:
+                self.value = task.result()
+            self._end(error)
+        guard = self._guard()
+        if guard is not None:
+            guard.cancel()  # its errand is lost: after the end that says nothing
 
     def _end(self, error: BaseException | None) -> None:
         try:
@@ -353,10 +370,6 @@ class AsyncioDispatcher(CoroutineDispatcher):
 
     def __repr__(self) -> str:
         return f"asyncio_dispatcher({self._loop!r})"
-
-
-def _nothing() -> None:
-    """Who does not ask is not told."""
 
 
 def asyncio_dispatcher(loop: AbstractEventLoop | None = None) -> CoroutineDispatcher:
