@@ -338,6 +338,21 @@ def test_pump_is_for_the_loopers_own_thread(looper):
     assert "only its own thread may" in str(error)
 
 
+@pytest.mark.parametrize(("budget", "error"), [("4 ms", TypeError), ([], TypeError), (float("nan"), ValueError)])
+def test_a_budget_that_is_no_number_of_seconds_is_refused_and_the_looper_lives(looper, handler, budget, error):
+    log = []
+    handler.post(lambda: log.append("ran"))
+
+    with pytest.raises(error, match="budget of pump\\(\\) must be a number of seconds, got "):
+        looper.pump(budget)
+
+    assert log == []
+    looper.pump(0)
+    assert log == ["ran"]
+    assert handler.post(print)
+    looper.pump(0.004)
+
+
 def test_a_pump_that_is_struck_ends_the_looper_in_order(looper, handler):
     def interrupt():
         raise KeyboardInterrupt

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._clock import as_seconds
 from .._errors import IllegalStateError, RejectedExecutionError
 from .._primitives import Empty, SimpleQueue, current_thread, wait_in_turns
 from ._item import in_order
@@ -135,7 +136,7 @@ class Handler:
         """
         if not callable(fn):
             raise _not_callable("post", fn, self)
-        seconds = delay if type(delay) is float and delay == delay else _seconds("delay", delay)
+        seconds = delay if type(delay) is float and delay == delay else as_seconds("delay", delay)
         message = posted(fn, self, self._asynchronous, token)
         queue = self._queue
         return (queue.put_after(message, seconds) if seconds > 0 else queue.put(message)) or self._refused(message)
@@ -144,7 +145,7 @@ class Handler:
         """Have `fn()` called once the looper's clock (`uptime()` by default) reads `when`. Else as `post_delayed`."""
         if not callable(fn):
             raise _not_callable("post", fn, self)
-        seconds = _seconds("time", when)
+        seconds = as_seconds("time", when)
         message = posted(fn, self, self._asynchronous, token)
         return self._queue.put_at(message, seconds) or self._refused(message)
 
@@ -217,13 +218,13 @@ class Handler:
             message.asynchronous = True
 
     def _send_delayed(self, message: Message, delay: float) -> bool:
-        seconds = _seconds("delay", delay)
+        seconds = as_seconds("delay", delay)
         self._claim(message)
         queue = self._queue
         return (queue.put_after(message, seconds) if seconds > 0 else queue.put(message)) or self._refused(message)
 
     def _send_at(self, message: Message, when: float) -> bool:
-        seconds = _seconds("time", when)
+        seconds = as_seconds("time", when)
         self._claim(message)
         return self._queue.put_at(message, seconds) or self._refused(message)
 
@@ -347,7 +348,7 @@ class Handler:
         """
         if not callable(fn):
             raise _not_callable("call", fn, self)
-        seconds = inf if timeout is None else _seconds("timeout", timeout)
+        seconds = inf if timeout is None else as_seconds("timeout", timeout)
         if self.looper.is_current_thread():
             return fn()
         waited = _Waited(fn, keep=True)
@@ -438,22 +439,3 @@ def _says(message: Message, what: int) -> bool:
 
 def _not_callable(verb: str, fn: object, handler: Handler) -> TypeError:
     return TypeError(f"{verb} {fn!r} to {handler!r}: it cannot be called; give the function, not the result of a call")
-
-
-def _seconds(name: str, value: object) -> float:
-    """Return `value` as float seconds.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is NaN.
-    """
-    if type(value) is not float:
-        if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
-            raise TypeError(f"{name} must be a number of seconds, got {value!r}")
-        try:
-            value = float(value)  # type: ignore[arg-type]
-        except OverflowError:  # an int beyond all floats
-            value = inf if value > 0 else -inf  # type: ignore[operator]
-    if value != value:
-        raise ValueError(f"{name} must be a number of seconds, got {value!r}")
-    return value

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._clock import Clock, uptime
+from .._clock import Clock, as_seconds, uptime
 from .._errors import IllegalStateError
 from .._primitives import RLock, ThreadLocal, after_fork, current_thread, get_ident, main_thread, report_uncaught
 from ._message import Message
@@ -235,12 +235,15 @@ class Looper:
             given `call_later` need not look at it.
         Raises:
             IllegalStateError: This is not the looper's thread.
+            TypeError, ValueError: `budget` is no number, or not a number.
             BaseException: As `loop`; the looper has quit then.
         """
         if self._ident != get_ident():
             raise IllegalStateError(
                 f"pump {self!r} on {current_thread().name!r}: only its own thread may; post to it instead"
             )
+        if budget is not None:
+            budget = as_seconds("the budget of pump()", budget)
         try:
             seconds = self.queue.run_due(budget)
         except BaseException:
