@@ -269,6 +269,13 @@ def test_a_loop_that_is_closed_or_does_not_run_is_a_clean_error(outcome: Outcome
     outcome(body, "is closed")
 
 
+@pytest.mark.parametrize("bad", ["loop", 7, asyncio.SelectorEventLoop])
+def test_what_is_no_loop_is_refused_at_the_call(bad: Any) -> None:
+    """I3: and the coroutine does not warn."""
+    with pytest.raises(TypeError, match=r"await_asyncio\(<coroutine object give .*an event loop of asyncio, got "):
+        await_asyncio(give(1), bad)
+
+
 def test_a_future_of_another_loop_is_refused_as_asyncio_does(loop: asyncio.AbstractEventLoop, outcome: Outcome) -> None:
     """I3"""
     other = asyncio.new_event_loop()
@@ -651,3 +658,5 @@ def test_a_dispatcher_needs_a_loop() -> None:
         asyncio_dispatcher()
     with pytest.raises(TypeError, match="takes an event loop of asyncio, got 7"):
         asyncio_dispatcher(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes an event loop of asyncio, got <class"):
+        asyncio_dispatcher(asyncio.SelectorEventLoop)  # type: ignore[arg-type]

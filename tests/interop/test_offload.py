@@ -548,6 +548,8 @@ def test_bad_input_is_refused(outcome: Outcome) -> None:
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(TypeError, match=r"an executor first, anything with a submit\(function\), got <function"):
             offload(work.double, 1)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="an executor first, got the class ThreadPoolExecutor: make one of it"):
+            offload(ThreadPoolExecutor, work.double, 1)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="takes a function with its arguments, got 7"):
             offload(pool, 7)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"takes a plain function, .* there is no coroutine there to suspend"):

@@ -60,7 +60,7 @@ def await_asyncio(awaitable: Awaitable[T], loop: AbstractEventLoop | None = None
         BaseException: What it raised, the same object.
         DeferredCancelledError: It was cancelled, or its loop closed under it, while the caller was not cancelled.
         IllegalStateError: The loop is closed, or does not run.
-        TypeError: It is nothing that asyncio awaits.
+        TypeError: It is nothing that asyncio awaits, or `loop` is no loop.
 
     Cancellation: it is cancelled on its loop, and waited for until it has cleaned up.
     Threads: called in a coroutine, which goes on under its own dispatcher. Context variables are those of the caller.
@@ -79,6 +79,9 @@ def await_asyncio(awaitable: Awaitable[T], loop: AbstractEventLoop | None = None
         raise IllegalStateError(
             f"await_asyncio({awaitable!r}) without a loop, on a thread where none runs: await_asyncio(..., loop)"
         )
+    if not _is_loop(loop):
+        _dispose(awaitable)
+        raise TypeError(f"await_asyncio({awaitable!r}, loop) takes an event loop of asyncio, got {loop!r}")
     return call("await_asyncio", _await_asyncio, awaitable, loop)
 
 
@@ -265,6 +268,12 @@ def _running_loop() -> AbstractEventLoop | None:
         return None
 
 
+def _is_loop(loop: object) -> bool:
+    import asyncio
+
+    return isinstance(loop, asyncio.AbstractEventLoop)
+
+
 def _dispose(awaitable: Any) -> None:
     """Close a coroutine that will never run: it would warn."""
     close = getattr(awaitable, "close", None)
@@ -381,6 +390,7 @@ def asyncio_dispatcher(loop: AbstractEventLoop | None = None) -> CoroutineDispat
 
     Raises:
         IllegalStateError: None was given, and none runs on this thread.
+        TypeError: This is no loop.
 
     Coroutines on it are vmscope's: they wait with `delay`, and for what is asyncio's with `await_asyncio`.
     Kotlin: asCoroutineDispatcher.
@@ -388,6 +398,6 @@ def asyncio_dispatcher(loop: AbstractEventLoop | None = None) -> CoroutineDispat
     found = _running_loop() if loop is None else loop
     if found is None:
         raise IllegalStateError("asyncio_dispatcher() without a loop, on a thread where none runs: give it the loop")
-    if not callable(getattr(found, "call_soon_threadsafe", None)):
+    if not _is_loop(found):
         raise TypeError(f"asyncio_dispatcher() takes an event loop of asyncio, got {loop!r}")
     return AsyncioDispatcher(found)

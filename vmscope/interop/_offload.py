@@ -60,11 +60,14 @@ def offload(
         RejectedExecutionError: The executor was shut.
         concurrent.futures.BrokenExecutor: A worker was killed; the pool is gone, and has to be made anew.
         DeferredCancelledError: The executor dropped the call, while the caller was not cancelled.
+        TypeError: This is no executor, or no plain function.
 
     Cancellation: the engine is asked to drop the call, the function is told; then as `abandon_on_cancel` says.
     Threads: called in a coroutine; goes on under the caller's dispatcher, which never pickles nor submits.
     Kotlin: none; withContext(executor.asCoroutineDispatcher()) comes nearest.
     """
+    if isinstance(executor, type):  # it has a submit, too
+        raise TypeError(f"offload() takes an executor first, got the class {executor.__name__}: make one of it")
     if not callable(getattr(executor, "submit", None)):
         raise TypeError(f"offload() takes an executor first, anything with a submit(function), got {executor!r}")
     if not callable(function):
