@@ -20,6 +20,7 @@ from vmscope import (
     NonCancellable,
     ViewModel,
     ViewModelProvider,
+    ViewModelStore,
     await_cancellation,
     delay,
     launch,
@@ -30,6 +31,7 @@ from vmscope import (
 from vmscope.flow import MutableStateFlow
 from vmscope.hosts import Host, ViewOwner, bind_value, run_modal
 from vmscope.hosts._bell import Bell
+from vmscope.hosts._owner import job_of
 from vmscope.lifecycle import Event, LifecycleOwner, State
 
 from .. import processes
@@ -712,6 +714,37 @@ def test_changes_of_a_view_that_nobody_can_read_are_refused(host: Drum) -> None:
     """U9"""
     with pytest.raises(ValueError, match="with changes and without a getter"):
         bind_value(MutableStateFlow(1), print, host.bind([]), changes=lambda changed: print)
+
+
+def test_what_cannot_be_bound_is_refused_at_the_call(host: Drum) -> None:
+    """U9: and nothing is launched for it."""
+    state, owner = MutableStateFlow(1), host.bind([])
+    read_only = state.map_state(str)
+    bad: Any = 5
+
+    with pytest.raises(TypeError, match=r"bind_value\(5, \.\.\.\): a StateFlow is needed; flow\.state_in"):
+        bind_value(bad, print, owner)
+    with pytest.raises(TypeError, match=r"bind_value\(<.*, 5, \.\.\.\): the setter cannot be called"):
+        bind_value(state, bad, owner)
+    with pytest.raises(TypeError, match=r"bind_value\(<.*, owner=5\): .*host\.bind\(widget\)"):
+        bind_value(state, print, bad)
+    with pytest.raises(TypeError, match="the getter cannot be called"):
+        bind_value(state, print, owner, getter=bad)
+    with pytest.raises(TypeError, match="what changes is given cannot be called"):
+        bind_value(state, print, owner, getter=int, changes=bad)
+    with pytest.raises(TypeError, match="a MutableStateFlow is needed, to take over"):
+        bind_value(read_only, print, owner, getter=str, changes=lambda changed: print)
+    assert not list(job_of(owner.scope).children)
+
+
+@pytest.mark.parametrize("store", ["nostore", "the host", ViewModelStore])
+def test_a_widget_is_bound_with_nothing_but_a_store(host: Drum, store: Any) -> None:
+    """U4"""
+    given = host if store == "the host" else store
+
+    with pytest.raises(TypeError, match=r"bind \[\] with .*: a ViewModelStore is needed"):
+        host.bind([], given)
+    assert not host._owners
 
 
 def test_a_dialog_without_a_host_or_under_one_that_closes_is_refused(uncaught: list[BaseException]) -> None:

@@ -115,6 +115,44 @@ def test_a_property_and_a_state_flow_follow_one_another(toolkits: Toolkits, bind
     ])  # fmt: skip
 
 
+def test_what_is_typed_becomes_what_the_state_flow_holds(toolkits: Toolkits, binding: str) -> None:
+    """U9: an int stays an int, in a line of text; and what a property cannot hold is refused."""
+    code, printed = run(
+        toolkits, binding,
+        """
+        from tests.hosts.player import refused
+        host = qt.install(app)
+        owner = host.bind(widgets.QWidget())
+        edit, spin = widgets.QLineEdit(), widgets.QSpinBox()
+        age = MutableStateFlow(5)
+        host.bind_property(age, edit, "text", owner)
+        refused(host.bind_property, MutableStateFlow("x"), spin, "value", owner)
+        refused(host.bind_property, MutableStateFlow(None), edit, "text", owner)
+        refused(host.bind_property, MutableStateFlow("x"), "no widget", "text", owner)
+        refused(host.bind_property, "x", edit, "text", owner)
+        async def work():
+            await yield_()
+            seen = [edit.text()]
+            for text in ("6", "six", "7"):
+                edit.setText(text)
+                seen.append(age.value)
+            print(seen)
+            app.quit()
+        host.scope.launch(work)
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    other = "take one of the same kind, or bind_value() with a getter and changes of your own"
+    assert (code, printed.splitlines()) == (0, [
+        f"TypeError the flow holds a str, and this int; {other}",
+        f"TypeError the flow holds a NoneType, and this str; {other}",
+        f"TypeError a QObject of {binding}.QtCore is needed",
+        "TypeError a MutableStateFlow is needed, to take over what the user makes of it",
+        "['5', 6, 6, 7]",
+    ])  # fmt: skip
+
+
 def test_a_slot_of_ours_that_fails_does_not_end_the_process(toolkits: Toolkits, binding: str) -> None:
     """U5: PyQt ends it over any exception in a slot."""
     code, printed = run(

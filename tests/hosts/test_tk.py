@@ -215,6 +215,81 @@ def test_a_variable_and_a_state_flow_follow_one_another(toolkits: Toolkits) -> N
     ]  # fmt: skip
 
 
+def test_what_is_typed_becomes_what_the_state_flow_holds(toolkits: Toolkits) -> None:
+    """U9: an int stays an int, in an entry; half a number leaves it as it is."""
+    printed = run(
+        toolkits,
+        """
+        import enum
+        class Size(enum.Enum):
+            SMALL = "small"
+        class Name(str, enum.Enum):
+            A = "a"
+            B = "b"
+        host = tk.install(root)
+        owner = host.bind(root)
+        async def typed(value, kind, *texts):
+            state, variable = MutableStateFlow(value), kind(root)
+            host.bind_variable(state, variable, owner)
+            await yield_()
+            seen = [str(variable.get())]
+            for text in texts:
+                root.setvar(str(variable), text)
+                seen.append(repr(state.value))
+            print(*seen)
+        async def work():
+            await typed(5, tkinter.StringVar, "6", "six", "", "7")
+            await typed(5, tkinter.Variable, "6")
+            await typed(0.5, tkinter.StringVar, "0.", "-", "2")
+            await typed("5", tkinter.StringVar, "6")
+            await typed(5, tkinter.IntVar, "6")
+            await typed(True, tkinter.IntVar, 0, 1)
+            await typed(Name.A, tkinter.StringVar, "b", "c")
+            host.end()
+        host.scope.launch(work)
+        host.run()
+        """,
+    )
+
+    assert printed.splitlines() == [
+        "5 6 6 6 7", "5 6", "0.5 0.0 0.0 2.0", "5 '6'", "5 6", "1 False True", "a <Name.B: 'b'> <Name.B: 'b'>",
+    ]  # fmt: skip
+
+
+def test_a_variable_that_cannot_hold_what_the_state_flow_does_is_refused(toolkits: Toolkits) -> None:
+    """U9"""
+    printed = run(
+        toolkits,
+        """
+        from tests.hosts.player import refused
+        host = tk.install(root)
+        owner = host.bind(root)
+        for value, kind in ((None, "String"), (True, "String"), (5, "Double"), (0.5, "Int"), ("x", "Int"), (1, "Boolean")):
+            refused(host.bind_variable, MutableStateFlow(value), getattr(tkinter, f"{kind}Var")(root), owner)
+        refused(host.bind_variable, MutableStateFlow(""), "x", owner)
+        refused(host.bind_variable, "x", tkinter.StringVar(root), owner)
+        refused(host.bind_variable, MutableStateFlow("").as_state_flow(), tkinter.StringVar(root), owner)
+        refused(host.bind_variable, MutableStateFlow(""), tkinter.StringVar(root), root)
+        root.destroy()
+        """,
+    )
+
+    other = "take one of the same kind, or bind_value() with a getter and changes of your own"
+    mutable = "a MutableStateFlow is needed, to take over what the user makes of it"
+    assert printed.splitlines() == [
+        f"TypeError the flow holds a NoneType, and this str; {other}",
+        f"TypeError the flow holds a bool, and this str; {other}",
+        f"TypeError the flow holds an int, and this float; {other}",
+        f"TypeError the flow holds a float, and this int; {other}",
+        f"TypeError the flow holds a str, and this int; {other}",
+        f"TypeError the flow holds an int, and this bool; {other}",
+        "TypeError a StringVar, IntVar, DoubleVar or BooleanVar is needed",
+        f"TypeError {mutable}",
+        f"TypeError {mutable}",
+        "TypeError what host.bind(widget) returns is needed",
+    ]
+
+
 def test_a_button_starts_its_coroutine_in_the_scope_of_its_window(toolkits: Toolkits) -> None:
     """U5"""
     printed = run(

@@ -410,13 +410,15 @@ class Host:
             The owner; another one at each call.
         Raises:
             IllegalStateError: The host has been closed, or this is not its thread.
-            TypeError: This is no widget of the toolkit.
+            TypeError: This is no widget of the toolkit, or `store` no store.
 
         Android: an Activity or Fragment, as the owner of its view models.
         """
         if self._closing or self.looper._ident != get_ident():
             why = "it has been closed" if self._closing else f"this is {current_thread().name!r}, not its thread"
             raise IllegalStateError(f"bind {widget!r} to {self!r}: {why}")
+        if store is not None and not isinstance(store, ViewModelStore):
+            raise TypeError(f"bind {widget!r} with {store!r}: a ViewModelStore is needed, host.view_model_store perhaps")
         owner = ViewOwner(self, store)
         self._watch_destroy(widget, owner)
         self._owners[owner] = None

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._errors import call_quietly
 from .._primitives import report_uncaught
 from ..coroutines._dispatchers import check_main
+from ..flow._hot import StateFlow
+from ..flow._state import MutableStateFlow
+from ._owner import ViewOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..coroutines._job import Job
-    from ..flow._hot import StateFlow
-    from ..flow._state import MutableStateFlow
-    from ._owner import ViewOwner
 
 T = TypeVar("T")
 _NOTHING = object()
@@ -47,11 +47,13 @@ def bind_value(
     Raises:
         IllegalStateError: This is not the main thread.
         ValueError: `changes` was given without `getter`.
+        TypeError: This is no state flow, with `changes` no mutable one; or no owner; or it cannot be called.
 
     Threads: the main one.
     Android: data binding, `android:text="@={model.text}"`.
     """
     check_main("bind_value()")
+    _check_arguments(state, setter, owner, getter, changes)
     if changes is not None and getter is None:
         raise ValueError(f"bind_value({state!r}) with changes and without a getter: who tells what the view has then?")
     binding = _Binding(state, setter, getter, owner)
@@ -63,6 +65,55 @@ def bind_value(
         owner.on_destroy(unbind)
         job.invoke_on_completion(lambda cause: None if owner.is_destroyed else owner.post(unbind))
     return job
+
+
+def _check_arguments(state: object, setter: object, owner: object, getter: object, changes: object) -> None:
+    if not isinstance(state, StateFlow):
+        raise TypeError(f"bind_value({state!r}, ...): a StateFlow is needed; flow.state_in(scope) makes one of a flow")
+    if changes is not None:
+        _check_mutable(state, "bind_value")
+    given = {"the setter": setter, "the getter": getter, "what changes is given": changes}
+    for name, function in given.items():
+        if not callable(function) and (function is not None or function is setter):
+            raise TypeError(
+                f"bind_value({state!r}, {function!r}, ...): {name} cannot be called; give the function, "
+                "not the result of a call"
+            )
+    if not isinstance(owner, ViewOwner):
+        raise TypeError(f"bind_value({state!r}, owner={owner!r}): what host.bind(widget) returns is needed")
+
+
+def _check_mutable(state: object, where: str) -> None:
+    if not isinstance(state, MutableStateFlow):
+        raise TypeError(
+            f"{where}({state!r}, ...): a MutableStateFlow is needed, to take over what the user makes of it"
+        )
+
+
+def reader_for(
+    state: MutableStateFlow[T], held: type[Any], read: Callable[[], Any], where: str, view: object
+) -> Callable[[], T]:
+    """Return `read`, so that it gives values of the kind that `state` holds now: an int that is shown as text stays one.
+
+    Args:
+        state: May hold what the view does, a subclass of that, or an int or float that is shown as text.
+        held: str, int, float or bool: what `read` gives. Of other types all is left as it is.
+        where: The function that binds, and
+        view: what it was given, for the errors.
+    Raises:
+        TypeError: `state` is none that can be set, or what it holds cannot be what the view holds.
+    """
+    _check_mutable(state, where)
+    kind = type(state.value)
+    if held not in (str, int, float, bool):
+        return read
+    if not issubclass(kind, held) and not (held is str and kind in (int, float)):
+        article = "an" if kind.__name__[0] in "aeiou" else "a"
+        raise TypeError(
+            f"{where}({state!r}, {view!r}): the flow holds {article} {kind.__name__}, and this {held.__name__}; "
+            "take one of the same kind, or bind_value() with a getter and changes of your own"
+        )
+    return lambda: kind(read())
 
 
 class _Once:

@@ -20,7 +20,7 @@ from .._errors import IllegalStateError, call_quietly
 from .._primitives import report_uncaught
 from ._bell import Bell
 from ._host import Host
-from ._values import bind_value
+from ._values import bind_value, reader_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,13 +116,18 @@ class QtHost(Host):
         """Keep a Qt property and a state flow at the same value, as long as the owner's widget is there.
 
         Args:
-            state: Its value goes into the property first.
+            state: Its value goes into the property first. It holds what the property does; but an int or a float may be
+                shown as text, and what is typed becomes an int or a float again, or leaves the flow as it is.
             widget: A QObject.
             name: Of a property that tells when it changes: "text" of a QLineEdit, "value" of a QSlider.
             owner: Of the window that shows it.
         Raises:
             ValueError: There is no such property, or it does not tell when it changes.
+            TypeError: This is no QObject, or its property not one for what the flow holds; or no owner, or no mutable
+                flow.
         """
+        if not isinstance(widget, self._core.QObject):
+            raise TypeError(f"bind property {name!r} of {widget!r}: a QObject of {self._core.__name__} is needed")
         meta = widget.metaObject()
         found = meta.property(meta.indexOfProperty(name))
         if not found.isValid() or not found.hasNotifySignal():
@@ -135,9 +140,12 @@ class QtHost(Host):
             changed.connect(slot)
             return lambda: changed.disconnect(slot) if _is_alive(widget) else None
 
+        def read() -> Any:
+            return widget.property(name)
+
         bind_value(
             state, lambda value: widget.setProperty(name, value), owner,
-            getter=lambda: widget.property(name), changes=connect,
+            getter=reader_for(state, type(read()), read, "bind_property", widget), changes=connect,
         )  # fmt: skip
 
 

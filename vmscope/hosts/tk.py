@@ -23,7 +23,7 @@ from .._errors import IllegalStateError, call_quietly
 from .._primitives import current_thread, get_ident, report_uncaught
 from ._bell import Bell
 from ._host import Host
-from ._values import bind_value
+from ._values import bind_value, reader_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,12 +162,29 @@ class TkHost(Host):
         """Keep a Tk variable and a state flow at the same value, as long as the owner's widget is there.
 
         Args:
-            state: Its value goes into the variable first.
-            variable: A StringVar, IntVar, DoubleVar or BooleanVar. What cannot be read as such, an entry that is empty
-                perhaps, leaves the flow as it is.
+            state: Its value goes into the variable first. It holds what the variable does; but an int or a float may be
+                shown as text, and what is typed becomes an int or a float again.
+            variable: A StringVar, IntVar, DoubleVar or BooleanVar. What cannot be read as what the flow holds, an entry
+                that is empty perhaps, leaves the flow as it is.
             owner: Of the widget that shows it.
+        Raises:
+            TypeError: This is no variable, or not one for what the flow holds; or no owner, or no mutable flow.
         """
-        bind_value(state, variable.set, owner, getter=variable.get, changes=lambda changed: _trace(variable, changed))
+        if not callable(getattr(variable, "trace_add", None)):
+            raise TypeError(
+                f"bind_variable({state!r}, {variable!r}): a StringVar, IntVar, DoubleVar or BooleanVar is needed"
+            )
+        names = (kind.__name__ for kind in type(variable).__mro__)
+        held = next((_HELD[name] for name in names if name in _HELD), str)  # to Tcl all is text
+        bind_value(
+            state, variable.set, owner,
+            getter=reader_for(state, held, variable.get, "bind_variable", variable),
+            changes=lambda changed: _trace(variable, changed),
+        )  # fmt: skip
+
+
+#: What a variable gives, by the name of its class: this file does not import tkinter, the program has.
+_HELD: dict[str, type[Any]] = {"StringVar": str, "IntVar": int, "DoubleVar": float, "BooleanVar": bool}
 
 
 def _stop(timer: Any) -> None:
