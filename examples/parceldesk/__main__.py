@@ -68,6 +68,16 @@ def _write(line: str) -> None:
     print(line, flush=True)
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: seconds are needed, 0 or more")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.parceldesk", description="A shipment tracker, under Tk.")
     view = parser.add_mutually_exclusive_group()
@@ -75,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     view.add_argument("--asyncio", action="store_true", help="lines of text on asyncio's loop")
     view.add_argument("--qt", nargs="?", const="PySide6", choices=("PySide6", "PyQt6"), help="a window of Qt")
     parser.add_argument("--seed", default="1", help="another seed, other parcels and moods of the server")
-    parser.add_argument("--slowest", type=float, default=1.5, metavar="SECONDS", help="longest time for an answer")
+    parser.add_argument("--slowest", type=_seconds, default=1.5, metavar="SECONDS", help="longest time for an answer")
     parser.add_argument("--data", metavar="FILE", help="keep the desk's SQLite file there, and find it again")
     return parser
 

@@ -165,6 +165,15 @@ def test_a_toolkit_that_is_not_there_is_told_of(view, toolkit, monkeypatch, caps
     assert told.endswith("Without a window: --headless\n")
 
 
+@pytest.mark.parametrize("seconds", ["-3", "nan", "inf", "soon"])
+def test_a_time_that_no_answer_can_take_is_refused(seconds, capsys):
+    with pytest.raises(SystemExit) as refused:
+        main(["--headless", "--slowest", seconds])
+
+    assert refused.value.code == 2
+    assert f"argument --slowest: {seconds!r}: seconds are needed, 0 or more" in capsys.readouterr().err
+
+
 class Talk:
     """A program that is talked to line by line."""
 
