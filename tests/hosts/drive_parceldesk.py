@@ -2,7 +2,8 @@
 
     python -m tests.hosts.drive_parceldesk tk FILE [FOLDER PICTURE]      PySide6 and PyQt6 in place of tk: no picture
 
-It is the program itself, from its `main` on: only that the class of its desk has one more coroutine at work. FILE is
+It is the program itself, from its `main` on: only that the class of its desk has one more coroutine at work, and that
+its end waits for whatever holds it up, for an hour. FILE is
 its SQLite file, FOLDER that of an Xvfb's -fbdir, PICTURE what to save the window as.
 """
 
@@ -24,6 +25,7 @@ from examples.parceldesk.store import Store
 from vmscope import with_timeout
 from vmscope.hosts import await_frame
 
+from ..patient import HOUR, be_patient
 from .screen import read_screen
 
 SEED = "1"
@@ -202,15 +204,18 @@ def main() -> int:
     if not pathlib.Path(file).exists():
         Store(file).save_archive(Progress(EARLIER, 2_000_000_000, "stopped"), DEPOT.archive_checksum(EARLIER))
     program.ParcelServer = Server  # type: ignore[misc]
+    be_patient()
     if kit == "tk":
         from examples.parceldesk import tk_view as view
 
         kind: Any = view.TkDesk
+        view.LONGEST_END = HOUR
         view.TkDesk = driven(kind, drive_tk, *picture)  # type: ignore[misc]
         arguments: list[str] = []
     else:
         from examples.parceldesk import qt_view
 
+        qt_view.LONGEST_END = HOUR
         qt_view.QtDesk = driven(qt_view.QtDesk, drive_qt)  # type: ignore[misc]
         arguments = ["--qt", kit]
     return program.main([*arguments, "--seed", SEED, "--slowest", "0.1", "--data", file])

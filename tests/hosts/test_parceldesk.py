@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from typing import Any
@@ -19,8 +20,8 @@ from .drive_parceldesk import EARLIER, FOUND, SEED
 LEFT = "cancelled 3 jobs, 0 callbacks delivered"
 
 
-def drive(toolkits: Toolkits, kit: str, file: pathlib.Path, *picture: str) -> tuple[dict[str, Any], float]:
-    """Run it to its end; what its user has seen, and the seconds from the close button to the end of the process."""
+def drive(toolkits: Toolkits, kit: str, file: pathlib.Path, *picture: str) -> dict[str, Any]:
+    """Run it to its end, which waits for nobody until a time is up; what its user has seen."""
     program = toolkits.start(kit, "-m", "tests.hosts.drive_parceldesk", kit, str(file), *picture)
     assert program.stdout is not None
     seen: dict[str, Any] = {}
@@ -33,12 +34,16 @@ def drive(toolkits: Toolkits, kit: str, file: pathlib.Path, *picture: str) -> tu
         if "closing" in seen:
             break
     begin = time.monotonic()
-    rest += program.communicate(timeout=30)[0].decode(errors="replace").splitlines(keepends=True)
-    seconds = time.monotonic() - begin
+    try:
+        rest += program.communicate(timeout=30)[0].decode(errors="replace").splitlines(keepends=True)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        pytest.fail(f"something holds up the end, after {seen}: {program.communicate()[0].decode(errors='replace')}")
+    print(f"from the close button to the end of the process: {time.monotonic() - begin:.2f} s")
     noise = [line for line in rest if "propagateSizeHints" not in line]  # of Qt's offscreen platform
     if program.returncode or noise:
         pytest.fail(f"exit code {program.returncode}, after {seen}: {''.join(noise)}")
-    return seen, seconds
+    return seen
 
 
 def check_file(file: pathlib.Path) -> None:
@@ -56,8 +61,7 @@ def check_file(file: pathlib.Path) -> None:
 def test_the_window_under_tk(toolkits: Toolkits, screen_folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Type, click, look, rotate, F12, close: what is on the screen is asked of the widgets, and of the pixels."""
     file, picture = tmp_path / "desk.sqlite", tmp_path / "window.png"
-    seen, seconds = drive(toolkits, "tk", file, str(screen_folder), str(picture))
-    print(f"from the close button to the end of the process: {seconds:.2f} s")
+    seen = drive(toolkits, "tk", file, str(screen_folder), str(picture))
 
     assert (seen["typed"], seen["rows"], seen["cities"]) == ("par", len(FOUND), ["Paris"])
     assert seen["asked"] == ["/parcels?q=", "/parcels?q=par"]
@@ -73,15 +77,13 @@ def test_the_window_under_tk(toolkits: Toolkits, screen_folder: pathlib.Path, tm
     assert seen["goes_on"] is True
     assert (seen["photos"], seen["downloads"]) == (3, 1), "nothing was loaded again for the new window"
     assert seen["jobs"] is True
-    assert seconds < 10
     check_file(file)
 
 
 @pytest.mark.parametrize("kit", ["PySide6", "PyQt6"])
 def test_the_same_view_models_under_qt(toolkits: Toolkits, kit: str, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "desk.sqlite"
-    seen, seconds = drive(toolkits, kit, file)
-    print(f"from the close button to the end of the process: {seconds:.2f} s")
+    seen = drive(toolkits, kit, file)
 
     assert (seen["typed"], seen["rows"]) == ("par", len(FOUND))
     assert seen["back"].endswith(LEFT)
@@ -89,5 +91,4 @@ def test_the_same_view_models_under_qt(toolkits: Toolkits, kit: str, tmp_path: p
     assert (seen["photo"], seen["route"], seen["button"]) == ("the photo store does not answer", 5, "Stop")
     assert (seen["rotated"], seen["text"]) == (True, "par")
     assert (seen["photos"], seen["downloads"]) == (3, 1)
-    assert seconds < 10
     check_file(file)
