@@ -264,7 +264,8 @@ def test_a_variable_that_cannot_hold_what_the_state_flow_does_is_refused(toolkit
         from tests.hosts.player import refused
         host = tk.install(root)
         owner = host.bind(root)
-        for value, kind in ((None, "String"), (True, "String"), (5, "Double"), (0.5, "Int"), ("x", "Int"), (1, "Boolean")):
+        pairs = (None, "String"), (True, "String"), (5, "Double"), (0.5, "Int"), ("x", "Int"), (1, "Boolean")
+        for value, kind in pairs:
             refused(host.bind_variable, MutableStateFlow(value), getattr(tkinter, f"{kind}Var")(root), owner)
         refused(host.bind_variable, MutableStateFlow(""), "x", owner)
         refused(host.bind_variable, "x", tkinter.StringVar(root), owner)

@@ -289,7 +289,7 @@ def test_a_future_of_another_loop_is_refused_as_asyncio_does(loop: asyncio.Abstr
 
 
 class ClosedUnder:
-    """A loop that is stopped and closed while a task of it runs, which never ends then; asyncio tells of that itself."""
+    """A loop that is stopped and closed while a task of it runs, which never ends then; asyncio tells of it itself."""
 
     def __init__(self, main: VMain) -> None:
         self.loop = asyncio.new_event_loop()

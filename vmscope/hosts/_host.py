@@ -418,7 +418,7 @@ class Host:
             why = "it has been closed" if self._closing else f"this is {current_thread().name!r}, not its thread"
             raise IllegalStateError(f"bind {widget!r} to {self!r}: {why}")
         if store is not None and not isinstance(store, ViewModelStore):
-            raise TypeError(f"bind {widget!r} with {store!r}: a ViewModelStore is needed, host.view_model_store perhaps")
+            raise TypeError(f"bind {widget!r} with {store!r}: a ViewModelStore is needed, as host.view_model_store is")
         owner = ViewOwner(self, store)
         self._watch_destroy(widget, owner)
         self._owners[owner] = None

@@ -93,7 +93,7 @@ def _check_mutable(state: object, where: str) -> None:
 def reader_for(
     state: MutableStateFlow[T], held: type[Any], read: Callable[[], Any], where: str, view: object
 ) -> Callable[[], T]:
-    """Return `read`, so that it gives values of the kind that `state` holds now: an int that is shown as text stays one.
+    """Return `read`, giving values of the kind that `state` holds now: an int that is shown as text stays an int.
 
     Args:
         state: May hold what the view does, a subclass of that, or an int or float that is shown as text.
@@ -104,7 +104,7 @@ def reader_for(
         TypeError: `state` is none that can be set, or what it holds cannot be what the view holds.
     """
     _check_mutable(state, where)
-    kind = type(state.value)
+    kind: type[Any] = type(state.value)
     if held not in (str, int, float, bool):
         return read
     if not issubclass(kind, held) and not (held is str and kind in (int, float)):

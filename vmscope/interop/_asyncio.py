@@ -8,8 +8,8 @@ make it. So each call is an _Errand that is run or, when its last reference goes
 build that may be no sooner than the next garbage collection); and who has sent one looks afterwards whether the loop
 is closed. The closer marks the loop C1 and empties the queue C2; the sender puts S1 and looks S2. Where S1 comes before
 C2, the errand goes with the queue; else S2 comes after C1, and the sender takes it back. On a free-threaded build the
-deque's own lock orders S1 and C2, and with them the rest. A task that has begun leaves an errand among the loop's timers:
-a loop that is closed under it drops that, too.
+deque's own lock orders S1 and C2, and with them the rest. A task that has begun leaves an errand among the timers of
+its loop: one that is closed under it drops that, too.
 
 Locks: none of its own. What a _Visit knows is written on the loop's thread only, but for `_wanted`, which falls once,
 and `_callback`, a list from which one thread takes one item.
