@@ -91,8 +91,8 @@ def _check_mutable(state: object, where: str) -> None:
 
 
 def reader_for(
-    state: MutableStateFlow[T], held: type[Any], read: Callable[[], Any], where: str, view: object
-) -> Callable[[], T]:
+    state: MutableStateFlow[Any], held: type[Any], read: Callable[[], Any], where: str, view: object
+) -> Callable[[], Any]:
     """Return `read`, giving values of the kind that `state` holds now: an int that is shown as text stays an int.
 
     Args:
