@@ -599,20 +599,23 @@ def test_what_is_queued_when_the_looper_quits_is_cancelled(main: VMain, scope: C
 def test_a_closed_executor_cancels_the_coroutine_and_lets_it_clean_up() -> None:
     """D9, D13, F49: also where shutdown(cancel_futures=True) dropped what was queued."""
     log: list[str] = []
-    reached, blocked, ended = threading.Event(), threading.Event(), threading.Event()
+    busy, blocked, ended = threading.Event(), threading.Event(), threading.Event()
 
     def waits() -> Generator[Any, Any, None]:
         try:
-            reached.set()
             yield from await_cancellation()
         finally:
             log.append("cleaned up")
 
+    def blocks() -> None:
+        busy.set()
+        blocked.wait(10)
+
     executor = ThreadPoolExecutor(1)
     scope = CoroutineScope(SupervisorJob() + as_dispatcher(executor))
     waiting = scope.launch(waits)
-    assert reached.wait(10)
-    scope.launch(blocked.wait, 10)
+    scope.launch(blocks)
+    assert busy.wait(10)  # else the thread comes to what is queued before that is dropped
     queued = scope.launch(log.append, "never")
     executor.shutdown(wait=False, cancel_futures=True)
     waiting.cancel()
