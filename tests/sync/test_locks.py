@@ -547,6 +547,30 @@ def test_a_limiter_lends_one_token_to_one_borrower_and_grows_while_in_use() -> N
     run_blocking(main)
 
 
+def test_a_borrower_who_waits_for_a_token_cannot_ask_for_a_second_h18() -> None:
+    def main() -> Body:
+        limiter = CapacityLimiter(1)
+        a, b = object(), object()
+        seen: list[Any] = []
+        yield from limiter.acquire(a)
+        waits = noting(seen, "b", partial(limiter.acquire, b))
+        yield from yield_()
+        with pytest.raises(IllegalStateError, match="waits for a token of this limiter already: one borrower, one"):
+            yield from limiter.acquire(b)
+        with pytest.raises(IllegalStateError, match="waits for a token"):
+            limiter.try_acquire(b)
+        waits.cancel()
+        again = noting(seen, "b again", partial(limiter.acquire, b))  # who was cancelled does not wait any more
+        yield from yield_()
+        limiter.release(a)
+        yield from again.join()
+        assert (seen, limiter.statistics()) == (["b again"], (0, 1, 1, (b,)))
+        limiter.release(b)
+        assert (limiter.borrowed_tokens, limiter._asking) == (0, {})
+
+    run_blocking(main)
+
+
 def test_the_borrower_is_the_running_coroutine_unless_one_is_named() -> None:
     limiter = CapacityLimiter(2)
 

@@ -2,8 +2,9 @@
 
 Invariants
     I1  while somebody waits, no token is free: more are lent only under `_lend_locked`, first come first served.
+    I2  a borrower has one token, or waits for one, or neither: else the two uses of one token would run at once.
 Locks
-    `_lock` guards `_total`, `_borrowers` and the line. See `_line.py`.
+    `_lock` guards `_total`, `_borrowers`, `_asking` and the line. See `_line.py`.
 Counterpart: trio.CapacityLimiter; kotlinx.coroutines has none.
 """
 
@@ -47,19 +48,20 @@ class CapacityLimiter(Held):
         ValueError: Less than one.
 
     A borrower is the running coroutine, or the thread where there is none, unless one is named. It has one token at a
-    time: asking for a second is refused, and so is giving back what one has not.
+    time: asking for a second is refused, while it waits for the first as well, and so is giving back what one has not.
     Fair: tokens go to those who wait in the order they came.
     Threads: any.
     Trio: CapacityLimiter.
     """
 
-    __slots__ = ("__weakref__", "_borrowers", "_line", "_lock", "_total")
+    __slots__ = ("__weakref__", "_asking", "_borrowers", "_line", "_lock", "_total")
 
     def __init__(self, total_tokens: float) -> None:
         self._total = _checked_total(total_tokens)
         self._lock = RLock()
         self._line = Line()
         self._borrowers: dict[int, object] = {}  # by identity: no `__eq__` of a caller's runs under the lock
+        self._asking: dict[int, _Borrow] = {}  # the wait of each borrower who waits, by identity
 
     @property
     def total_tokens(self) -> float:
@@ -92,7 +94,7 @@ class CapacityLimiter(Held):
             borrower: Who it is lent to; the running coroutine by default.
 
         Raises:
-            IllegalStateError: This borrower has one.
+            IllegalStateError: This borrower has one, or waits for one.
             CancellationException: The caller was cancelled while it waited; it has none then.
 
         Cancellation: prompt; not looked at where there is a token.
@@ -104,7 +106,7 @@ class CapacityLimiter(Held):
         """Borrow a token if there is one.
 
         Raises:
-            IllegalStateError: This borrower has one.
+            IllegalStateError: This borrower has one, or waits for one.
         """
         with self._lock:
             return self._try_locked(_who(borrower)) is None
@@ -136,6 +138,9 @@ class CapacityLimiter(Held):
     def _try_locked(self, who: object) -> Any:
         if id(who) in self._borrowers:
             raise IllegalStateError(f"{who!r} has a token of this limiter already: one borrower, one token")
+        asking = self._asking.get(id(who))
+        if asking is not None and asking._queued:  # one that left the line is forgotten a moment later
+            raise IllegalStateError(f"{who!r} waits for a token of this limiter already: one borrower, one token")
         if len(self._borrowers) < self._total and not self._line:
             self._borrowers[id(who)] = who
             return None
@@ -148,6 +153,7 @@ class CapacityLimiter(Held):
             wait = self._line.take()
             if wait is None:
                 break
+            self._asking.pop(id(wait._who), None)
             self._borrowers[id(wait._who)] = wait._who
             served.append(wait)
         return served
@@ -173,6 +179,18 @@ class _Borrow(Wait[None]):
 
     def _try_locked(self) -> Any:
         return self._home._try_locked(self._who)
+
+    def _stand_locked(self) -> Any:
+        answer = super()._stand_locked()
+        if answer is WAITING:
+            self._home._asking[id(self._who)] = self
+        return answer
+
+    def _came_to_nothing(self) -> None:
+        home, who = self._home, id(self._who)
+        with home._lock:
+            if home._asking.get(who) is self:  # its borrower may ask anew by now
+                del home._asking[who]
 
     def _give_back(self, value: Any) -> None:
         self._home.release(self._who)
