@@ -362,6 +362,24 @@ def test_combined_states_follow_each_and_are_never_stale(main: VMain) -> None:
         combine_states(flow_of(1), fn=str)  # type: ignore[arg-type]
 
 
+def test_a_combined_state_is_made_of_one_moment_of_a_state_that_is_set_while_it_is_read() -> None:
+    """However deep that one lies: each is looked at once for one value."""
+    state = MutableStateFlow(1)
+    setting = iter([2, 3])
+
+    def plus(value: int) -> int:
+        setter = threading.Thread(target=state.update, args=(lambda old: next(setting, old),))
+        setter.start()  # between the look of this one and that of the other
+        setter.join()
+        return value
+
+    minus = state.as_state_flow().map_state(lambda value: -value)
+    inner = combine_states(minus, state, fn=lambda negative, value: (negative, value))
+    both = combine_states(state.map_state(plus), inner, fn=lambda value, pair: (value, *pair))
+
+    assert [both.value for _ in range(4)] == [(1, -1, 1), (2, -2, 2), (3, -3, 3), (3, -3, 3)]
+
+
 def test_a_state_derived_from_a_shared_one_counts_as_a_collector_of_it(main: VMain) -> None:
     scope = CoroutineScope(Dispatchers.Main + SupervisorJob())
     source = flow_of(5).state_in(scope, SharingStarted.WHILE_SUBSCRIBED(), 0)

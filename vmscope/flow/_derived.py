@@ -1,6 +1,9 @@
 """Derived states: a StateFlow whose value is computed from others when it is read. No scope, no coroutine, never stale.
 
 Who collects one stands, with a slot of its own, in each of the flows that are set: so it is told by them directly.
+Invariants
+    I1  one value is made of one look at each flow that is set, however many ways lead to that: never of its old state
+        and its new one, whatever the threads do. No look is taken twice, so a writer that never rests delays nobody.
 Locks: none for the value, which is kept in one tuple; the lock of a slot that follows several flows is a leaf.
 Counterpart: none; kotlinx.coroutines has stateIn, which needs a scope, and a coroutine that runs.
 """
@@ -41,8 +44,11 @@ class _Derived(StateFlow[T_co]):
     @property
     def value(self) -> T_co:
         """What the function makes of the values of now; called only where one of them is another object than before."""
+        return self._value_at({})
+
+    def _value_at(self, seen: dict[Any, Any]) -> T_co:
         known = self._known
-        values = tuple(source.value for source in self._sources)
+        values = tuple(source._value_at(seen) for source in self._sources)
         if known is not None and all(one is other for one, other in zip(values, known[0], strict=True)):
             return known[1]
         result = self._function(*values)
@@ -78,7 +84,7 @@ def combine_states(*states: StateFlow[Any], fn: Callable[..., Any]) -> StateFlow
         states: The others; one alone has `map_state`.
         fn: Plain and quick; called again only where one of the values has become another.
 
-    Who collects it gets distinct values only, and never one that is made of an old and a new state of the same other.
+    It is never made of an old and a new state of the same other. Who collects it gets distinct values only.
     Threads: any.
     Kotlin: none; combine(...).stateIn(scope) there.
     """

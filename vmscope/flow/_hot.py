@@ -126,6 +126,10 @@ class StateFlow(SharedFlow[T_co]):
         """The flows that are set, and that this one shows."""
         raise NotImplementedError(f"{self!r} cannot be followed together with others")
 
+    def _value_at(self, seen: dict[Any, Any]) -> T_co:
+        """The value of one moment: of the flows that are set, what `seen` has, where those not in there yet come to."""
+        raise NotImplementedError
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lstrip('_')} {self.value!r}>"
 
@@ -191,6 +195,9 @@ class StateView(StateFlow[T_co]):
 
     def _roots(self) -> tuple[Any, ...]:
         return self._of._roots()
+
+    def _value_at(self, seen: dict[Any, Any]) -> T_co:
+        return self._of._value_at(seen)
 
     def __repr__(self) -> str:
         return f"<StateFlow {self.value!r}>"

@@ -281,6 +281,11 @@ class MutableStateFlow(StateFlow[T]):
     def _roots(self) -> tuple[Any, ...]:
         return (self,)
 
+    def _value_at(self, seen: dict[Any, Any]) -> T:
+        if self not in seen:
+            seen[self] = self._value
+        return seen[self]  # type: ignore[no-any-return]
+
     def _enter(self, slot: Slot) -> None:
         with self._lock:
             self._slots.add(slot)
