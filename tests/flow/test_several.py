@@ -292,6 +292,48 @@ def test_throttle_lets_one_value_through_a_window(
     assert log == expected
 
 
+@pytest.mark.parametrize(
+    ("leading", "trailing", "expected"),
+    [
+        (True, False, [(0, 1), (30, 4), (60, 6)]),
+        (False, True, [(10, 3), (40, 5), (70, 6)]),
+        (True, True, [(0, 1), (30, 5), (60, 6)]),
+    ],
+)
+def test_throttle_judges_a_value_by_when_it_came_however_busy_the_collector_is(
+    main: VMain, leading: bool, trailing: bool, expected: list[Any]
+) -> None:
+    """Rank 17: what came within the window is not stored up for a collector that takes longer than that."""
+    log: list[Any] = []
+    above = ticking((0, 1), (3, 2), (3, 3), (14, 4), (5, 5), (25, 6))
+
+    def slow(value: int) -> Any:
+        log.append((main.now, value))
+        yield from delay(30)
+
+    run(main, above.on_completion(lambda _: delay(50)).throttle(10, leading, trailing).collect, slow)
+
+    assert log == expected
+
+
+def test_throttle_ends_a_window_though_the_next_value_is_there_by_then(main: VMain) -> None:
+    """So that a source which never rests, on another thread, cannot keep a window open for ever."""
+    log: list[Any] = []
+
+    @flow
+    def above(collector: Any) -> Any:
+        yield from collector.emit(0)
+        yield from delay(3)
+        yield from collector.emit(3)
+        main.now = 12  # the thread of the collector was busy
+        yield from collector.emit(12)
+        yield from delay(50)
+
+    run(main, timed, main, above.throttle(10, trailing=True), log)
+
+    assert log == [(0, 0), (12, 3), (22, 12)]
+
+
 def test_flat_map_first_drops_what_comes_while_it_is_busy(main: VMain) -> None:
     busy = ticking((0, 1), (3, 2), (10, 3)).flat_map_first(lambda n: ticking((5, n)))
 

@@ -557,6 +557,8 @@ class Flow(Generic[T_co]):
         Raises:
             ValueError: The window is not positive, or neither end is wanted.
 
+        A value counts by when it came, also where the collector is busy for longer than a window: after that it gets
+        the first one that came later than the window, with `trailing` the newest one of all that came meanwhile.
         Kotlin: none; other libraries call it throttleFirst and throttleLatest.
         """
         return Flow(_timed.throttled(self._run, window, leading, trailing))

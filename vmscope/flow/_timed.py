@@ -174,26 +174,37 @@ def throttled(run: Run, window: float, leading: bool, trailing: bool) -> Run:
         return scoped(throttle, emit)
 
     def throttle(emit: Emit) -> Generator[Any, Any, None]:
-        values = _values(run, Channel.UNLIMITED)
         clock = needed("a flow")._dispatcher._timers().clock
-        ends = -inf  # of the window
+        # With the time of its coming: what waits for a busy collector is judged by that, not by when it is taken.
+        values = _values(lambda send: run(lambda value: send((clock(), value))), Channel.UNLIMITED)
+        ends = free = -inf  # when the window ends; when the collector was last done
         kept = NOTHING
+
+        def hand_on(value: Any) -> Generator[Any, Any, None]:
+            nonlocal ends, free
+            ends = clock() + window
+            yield from _run(emit(value))
+            free = clock()
+
         while True:
-            left = ends - clock()
-            value = yield from _next_within(values, inf if kept is NOTHING else max(0.0, left))
-            if value is _TIME or value is CLOSED:
-                if kept is not NOTHING:
-                    last, kept = kept, NOTHING
-                    ends = clock() + window
-                    yield from _run(emit(last))
-                if value is CLOSED:
+            result = values.try_receive()  # first: what is there came before the time was up
+            if result.is_success:
+                taken: Any = result.get_or_none()
+            else:
+                taken = yield from _next_within(values, inf if kept is NOTHING else max(0.0, ends - clock()))
+            over = taken is _TIME or taken is CLOSED
+            came, value = (inf, NOTHING) if over else taken
+            if kept is not NOTHING and came >= ends and came > free:
+                last, kept = kept, NOTHING
+                yield from hand_on(last)
+            if over:
+                if taken is CLOSED:
                     return
-            elif clock() >= ends and kept is NOTHING:
-                ends = clock() + window
+            elif kept is NOTHING and came >= ends:
                 if leading:
-                    yield from _run(emit(value))
+                    yield from hand_on(value)
                 else:
-                    kept = value
+                    kept, ends = value, came + window
             elif trailing:
                 kept = value
 
