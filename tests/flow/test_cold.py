@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from vmscope import (
     EmptyCoroutineContext,
     IllegalStateError,
     Job,
+    NonCancellable,
+    SupervisorJob,
     VmScopeWarning,
     await_cancellation,
     coroutine_scope,
@@ -278,6 +280,26 @@ def test_f4_emitting_in_a_scope_or_a_timeout_inside_the_block_is_fine(main: VMai
         yield from coroutine_scope(collector.emit, 2)
 
     assert run(main, body.to_list) == [1, 2]
+
+
+@pytest.mark.parametrize("made", [lambda: NonCancellable, Job, SupervisorJob])
+def test_f4_emitting_under_another_job_is_refused_as_it_would_make_the_collector_one_that_is_not_cancelled(
+    main: VMain, made: Callable[[], Job]
+) -> None:
+    def elsewhere(collector: FlowCollector[int]) -> Any:
+        yield from with_context(made(), coroutine_scope, collector.emit, 1)
+
+    with pytest.raises(IllegalStateError, match="Emission from another coroutine is detected"):
+        run(main, flow(elsewhere).collect)
+
+
+def test_f4_who_collects_under_a_job_of_its_own_may_emit_there(main: VMain) -> None:
+    @flow
+    def body(collector: FlowCollector[int]) -> Any:
+        yield from collector.emit(1)
+        yield from coroutine_scope(collector.emit, 2)
+
+    assert run(main, with_context, NonCancellable, body.to_list) == [1, 2]
 
 
 def test_f5_catch_sees_what_comes_from_above(main: VMain) -> None:

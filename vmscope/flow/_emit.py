@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
 from ..coroutines._coroutine import current, needed
-from ..coroutines._job import ACTIVE, COMPLETING
+from ..coroutines._frame import ScopeCoroutine
+from ..coroutines._job import ACTIVE, COMPLETING, Job
 from ..coroutines._suspend import DONE, Suspending, call, iterate
 from ..sync._channel import CLOSED, ReceiveChannel
 
@@ -191,6 +192,16 @@ class FlowCollector(Generic[T_contra]):
                 "with_context(...) around the emission"
             )
         job.ensure_active()
+        frame: Job | None = job
+        while frame is not self._frame and isinstance(frame, ScopeCoroutine):  # scopes and timeouts are no difference
+            frame = frame._parent
+        if frame is not self._frame:
+            raise IllegalStateError(
+                "Flow invariant is violated:\n"
+                f"Emission from another coroutine is detected: the flow was collected in {self._frame!r}, and "
+                f"{value!r} was emitted in {job!r} of {frame or 'no job'}, which is not cancelled with the "
+                "collector. Do not emit in with_context(NonCancellable, ...), nor with a job of your own"
+            )
         if self._failed is not None:
             raise IllegalStateError(
                 "Flow exception transparency is violated:\n"
