@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from vmscope import (
+    CancellationException,
     CancelScope,
     CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
+    DeferredCancelledError,
     Dispatchers,
     Job,
+    SupervisorJob,
     await_cancellation,
     coroutine_scope,
     current_job,
@@ -22,6 +25,7 @@ from vmscope import (
     supervisor_scope,
     yield_,
 )
+from vmscope._errors import suppressed_of
 from vmscope.flow import (
     SingleFlight,
     as_flow,
@@ -406,6 +410,100 @@ def test_race_gives_the_first_and_ends_the_others(main: VMain) -> None:
     with pytest.raises(ExceptionGroup) as all_failed:
         run(main, race_success, after(1, Boom("1")), after(2, Boom("2")))
     assert [str(failure) for failure in all_failed.value.exceptions] == ["1", "2"]
+
+
+def unclean() -> Any:
+    """A block that fails as it cleans up."""
+    try:
+        yield from delay(10)
+    finally:
+        raise Boom("clean-up")
+
+
+def test_a_race_tells_of_a_loser_that_failed_as_it_cleaned_up(main: VMain) -> None:
+    """Rank 19: what a scope with two children does. Who wants the first success passes over those that fail."""
+
+    def winner() -> Any:
+        yield from delay(1)
+        return "won"
+
+    def first_failure() -> Any:
+        yield from delay(1)
+        raise Boom("first")
+
+    with pytest.raises(Boom, match="clean-up"):
+        run(main, race, winner, unclean)
+    with pytest.raises(Boom, match="first") as both:
+        run(main, race, first_failure, unclean)
+    assert [str(failure) for failure in suppressed_of(both.value)] == ["clean-up"]
+    assert run(main, race_success, winner, unclean) == "won"
+
+
+@pytest.mark.parametrize("kind", [race, race_success])
+def test_a_race_that_is_cancelled_tells_of_a_block_that_failed_as_it_cleaned_up(main: VMain, kind: Any) -> None:
+    scope = CoroutineScope(Dispatchers.Main + SupervisorJob())
+    deferred = scope.async_(kind, unclean)
+    main.advance(1)
+    deferred.cancel()
+    main.drain()
+
+    with pytest.raises(Boom, match="clean-up"):
+        deferred.get_completed()
+
+
+def raising_a_cancellation() -> Any:
+    raise CancellationException("mine")
+    yield
+
+
+def cancelling_itself() -> Any:
+    current_job().cancel("mine")
+    yield from delay(1)
+
+
+def cancelling_itself_and_failing() -> Any:
+    current_job().cancel("mine")
+    raise Boom("mine")
+    yield
+
+
+def cancelled_before_it_begins() -> Any:
+    pytest.fail("it has been cancelled")
+
+
+@pytest.mark.parametrize("cancelled", [raising_a_cancellation, cancelling_itself, cancelled_before_it_begins])
+def test_a_block_of_a_race_that_ends_cancelled_does_not_end_a_caller_who_is_not(main: VMain, cancelled: Any) -> None:
+    """Ranks 4 and 19."""
+
+    def other() -> Any:
+        yield from delay(2)
+        return "other"
+
+    def answer(kind: Any, *blocks: Any) -> Any:
+        return run(main, racing, kind, *blocks)
+
+    def racing(kind: Any, *blocks: Any) -> Any:
+        me = current_job()
+        if cancelled is cancelled_before_it_begins:
+            main.post(lambda: [job.cancel("mine") for race_job in me.children for job in [*race_job.children][:1]])
+        return (yield from kind(*blocks))
+
+    assert answer(race_success, cancelled, other) == "other"
+    with pytest.raises(DeferredCancelledError, match="mine"):
+        answer(race, cancelled, other)
+    with pytest.raises(ExceptionGroup) as all_failed:
+        answer(race_success, cancelled)
+    assert [type(failure) for failure in all_failed.value.exceptions] == [DeferredCancelledError]
+
+
+def test_a_block_of_a_race_that_cancels_itself_and_fails_is_one_failure(main: VMain) -> None:
+    def other() -> Any:
+        yield from delay(2)
+        return "other"
+
+    assert run(main, race_success, cancelling_itself_and_failing, other) == "other"
+    with pytest.raises(Boom, match="mine"):
+        run(main, race, cancelling_itself_and_failing, other)
 
 
 def test_a_race_needs_somebody_to_run(main: VMain) -> None:

@@ -6,9 +6,10 @@ Counterpart: kotlinx.coroutines.flow.internal.Merge, Combine.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._errors import CancellationException
+from .._errors import CancellationException, DeferredCancelledError
 from ..coroutines._context import CoroutineContext, EmptyCoroutineContext
 from ..coroutines._coroutine import DeferredCoroutine, StandaloneCoroutine, needed
 from ..coroutines._frame import InnerBlock, ScopeCoroutine, in_frame, make_frame, new_frame
@@ -373,7 +374,9 @@ def race(*blocks: Callable[[], Any]) -> Generator[Any, Any, Any]:
     """Run all blocks at once, and give the result of the first that ends; the others are cancelled and waited for.
 
     Raises:
-        BaseException: What the first one ended with, where that is a failure.
+        BaseException: What the first one ended with, where that is a failure; or what one of the others raised as it
+            cleaned up.
+        DeferredCancelledError: The first one ended cancelled, while the caller was not.
 
     Kotlin: none; a select over onAwait there.
     """
@@ -382,7 +385,7 @@ def race(*blocks: Callable[[], Any]) -> Generator[Any, Any, Any]:
 
 @suspend
 def race_success(*blocks: Callable[[], Any]) -> Generator[Any, Any, Any]:
-    """The same, passing over blocks that fail, as long as one is left.
+    """The same, passing over blocks that fail or end cancelled, as long as one is left.
 
     Raises:
         ExceptionGroup: All have failed.
@@ -393,23 +396,41 @@ def race_success(*blocks: Callable[[], Any]) -> Generator[Any, Any, Any]:
 def _race(blocks: tuple[Callable[[], Any], ...], only_success: bool) -> Generator[Any, Any, Any]:
     if not blocks:
         raise ValueError("race takes at least one block")
-    return (yield from scoped(_first_of, blocks, only_success))
+    return (yield from in_frame(new_frame(InnerBlock, needed("race")), _first_of, (blocks, only_success)))
 
 
 def _first_of(blocks: tuple[Callable[[], Any], ...], only_success: bool) -> Generator[Any, Any, Any]:
     results: Channel[tuple[bool, Any]] = Channel(Channel.UNLIMITED)
+    race_job = needed("race")._frame
+    told: set[Job] = set()
+
+    def tell(job: Job, succeeded: bool, value: Any) -> None:
+        if job not in told:
+            told.add(job)
+            results.try_send((succeeded, value))
 
     def run(block: Callable[[], Any]) -> Generator[Any, Any, None]:
+        mine = needed("race")
         try:
             value = yield from run_now(block())
-        except Exception as failure:  # noqa: BLE001  (told to whoever races them)
-            results.try_send((False, failure))
+        except Exception as failure:
+            if not (race_job if only_success else mine).is_active:
+                raise  # of its clean-up: nobody reads the results any more
+            tell(mine, False, failure)
         else:
-            results.try_send((True, value))
+            tell(mine, True, value)
+
+    def ended(job: Job, cause: BaseException | None) -> None:
+        if isinstance(cause, CancellationException):  # where that is the end of the race, nobody reads it
+            error = DeferredCancelledError(f"{job!r} of a race had been cancelled: {cause.reason}")
+            error.__cause__ = cause
+            tell(job, False, error)
 
     jobs = [launch_here(run, block) for block in blocks]
     failures: list[Exception] = []
     try:
+        for job in jobs:
+            job.invoke_on_completion(partial(ended, job))
         while True:
             succeeded, value = yield from results.receive()
             if succeeded:
