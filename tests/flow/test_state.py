@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -296,6 +297,67 @@ def test_f31_a_value_that_was_changed_in_place_and_set_again_warns() -> None:
     state.value.append(2)
     with pytest.warns(VmScopeWarning, match="changed in place"):
         state.value = state.value
+
+
+def in_place(value: Any) -> Any:
+    """Change it and give it back, whatever it is."""
+    change, argument = {
+        list: ("append", 2), dict: ("update", {1: 2}), set: ("add", 2), bytearray: ("append", 2),
+    }[type(value)]  # fmt: skip
+    getattr(value, change)(argument)
+    return value
+
+
+def emitting(state: Any, value: Any) -> None:
+    run_blocking(state.emit, value)
+
+
+@pytest.mark.parametrize("first", [[1], {1: 1}, {1}, bytearray(b"1")])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        lambda state: state.update(in_place),
+        lambda state: state.update_and_get(in_place),
+        lambda state: state.get_and_update(in_place),
+        lambda state: state.try_emit(in_place(state.value)),
+        lambda state: emitting(state, in_place(state.value)),
+        lambda state: state.compare_and_set(state.value, in_place(state.value)),
+    ],
+)
+def test_f31_so_does_one_that_is_changed_in_place_by_any_other_way_to_set_it(first: Any, setting: Any) -> None:
+    state = MutableStateFlow(copy(first))
+
+    with pytest.warns(VmScopeWarning, match="changed in place") as warned:
+        setting(state)
+
+    assert (len(warned), state.value) == (1, in_place(copy(first)))
+
+
+def test_f31_the_warning_names_the_line_that_sets() -> None:
+    state = MutableStateFlow([1])
+
+    def emits() -> Any:
+        yield from state.emit(state.value)
+
+    def each() -> None:
+        run_blocking(emits)
+        state.update(in_place)
+        state.try_emit(state.value)
+        state.compare_and_set(state.value, state.value)
+
+    with pytest.warns(VmScopeWarning) as warned:
+        each()
+
+    assert [warning.filename for warning in warned] == [__file__] * 4
+
+
+def test_f31_an_update_that_leaves_the_value_as_it_is_is_not_warned_of() -> None:
+    for value in ([1], {1: 1}, {1}, bytearray(b"1")):
+        state: MutableStateFlow[Any] = MutableStateFlow(value)
+
+        state.update(lambda old: old)
+
+        assert state.value is value
 
 
 def test_collectors_are_told_in_the_order_in_which_they_came_and_places_are_taken_again(main: VMain) -> None:

@@ -164,12 +164,7 @@ class MutableStateFlow(StateFlow[T]):
     @value.setter
     def value(self, new: T) -> None:
         if new is self._value and type(new) in _CHANGED_IN_PLACE:
-            warn(
-                f"{type(new).__name__} set as the value it is already: what was changed in place is no change, and "
-                "nobody is told. Set a new object, update(lambda old: [*old, item]) say",
-                VmScopeWarning,
-                stacklevel=2,
-            )
+            _warn_of(new)
         self._set(NOTHING, new)
 
     def compare_and_set(self, expect: T, update: T) -> bool:
@@ -180,6 +175,8 @@ class MutableStateFlow(StateFlow[T]):
 
         Kotlin: compareAndSet.
         """
+        if update is self._value and type(update) in _CHANGED_IN_PLACE:
+            _warn_of(update)
         return self._set(expect, update)
 
     def update(self, function: Callable[[T], T]) -> None:
@@ -187,20 +184,20 @@ class MutableStateFlow(StateFlow[T]):
 
         `function` is called again where another thread was faster: it must have no effects of its own.
         """
-        while not self._set(value := self._value, function(value)):
+        while not self._set(value := self._value, _made_by(function, value)):
             pass
 
     def update_and_get(self, function: Callable[[T], T]) -> T:
         """The same; returns the new value."""
         while True:
             value = self._value
-            new = function(value)
+            new = _made_by(function, value)
             if self._set(value, new):
                 return new
 
     def get_and_update(self, function: Callable[[T], T]) -> T:
         """The same; returns the old value."""
-        while not self._set(value := self._value, function(value)):
+        while not self._set(value := self._value, _made_by(function, value)):
             pass
         return value
 
@@ -210,6 +207,8 @@ class MutableStateFlow(StateFlow[T]):
 
     def try_emit(self, value: T) -> bool:
         """Set the value; always True."""
+        if value is self._value and type(value) in _CHANGED_IN_PLACE:
+            _warn_of(value)
         self._set(NOTHING, value)
         return True
 
@@ -307,6 +306,36 @@ class MutableStateFlow(StateFlow[T]):
 _CHANGED_IN_PLACE: frozenset[Any] = frozenset({list, dict, set, bytearray})
 
 
+def _warn_of(value: object, level: int = 3) -> None:
+    """Warn whoever sets the object that is the value already. `level`: how many calls up that is."""
+    warn(
+        f"{type(value).__name__} set as the value it is already: what was changed in place is no change, and "
+        "nobody is told. Set a new object, update(lambda old: [*old, item]) say",
+        VmScopeWarning,
+        stacklevel=level,
+    )
+
+
+def _made_by(function: Callable[[T], T], value: T) -> T:
+    """Call it for an update; warn where it changed `value` in place. To give that back as it is, is to change nothing.
+
+    A look inside costs what the new object would have cost.
+    """
+    if type(value) not in _CHANGED_IN_PLACE:
+        return function(value)
+    before = _inside(value)
+    new = function(value)
+    if new is value:
+        after = _inside(new)
+        if len(before) != len(after) or any(one is not other for one, other in zip(before, after, strict=True)):
+            _warn_of(new, 4)
+    return new
+
+
+def _inside(value: Any) -> tuple[Any, ...]:
+    return (*value, *value.values()) if type(value) is dict else tuple(value)
+
+
 class _Set(Suspending[None]):
     """One call of `emit` on a state."""
 
@@ -319,7 +348,10 @@ class _Set(Suspending[None]):
 
     def __iter__(self) -> Generator[Any, Any, None]:
         self._begin()
-        self._flow._set(NOTHING, self._value)
+        flow, value = self._flow, self._value
+        if value is flow._value and type(value) in _CHANGED_IN_PLACE:
+            _warn_of(value)
+        flow._set(NOTHING, value)
         return DONE
 
     __await__ = __iter__
