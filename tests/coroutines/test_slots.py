@@ -6,7 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Generator
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -195,6 +195,31 @@ def test_rank7_an_object_that_is_called_has_a_slot_of_its_own(main: VMain, scope
     main.drain()
 
     assert (one.done, other.done) == (["b"], ["b"])
+
+
+def test_u6_a_function_that_is_made_once_in_a_call_has_a_slot_of_its_own(main: VMain, scope: CoroutineScope) -> None:
+    log: list[str] = []
+
+    def decorated(function: Any) -> Any:
+        @wraps(function)
+        async def work(key: str) -> None:
+            await delay(1)
+            log.append(f"{function.__name__} {key}")
+
+        return work
+
+    @decorated
+    def load() -> None: ...
+
+    @decorated
+    def save() -> None: ...
+
+    for key in "ab":
+        scope.launch_latest(load, key)
+        scope.launch_latest(save, key)
+    main.drain()
+
+    assert log == ["load b", "save b"]
 
 
 def test_views_of_a_scope_share_its_slots_and_other_scopes_do_not(
@@ -490,6 +515,31 @@ def test_whatever_happens_one_is_at_work_and_the_policy_says_who_follows(
 
 
 # -- bad input
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_u6_a_function_that_a_call_makes_anew_is_refused_while_an_earlier_one_is_at_work(
+    main: VMain, scope: CoroutineScope, policy: str
+) -> None:
+    """It would have a slot of its own each time, so that it would never be taken: as with a lambda."""
+    log: list[str] = []
+
+    def on_key(key: str) -> Any:
+        async def load() -> None:
+            await delay(1)
+            log.append(key)
+
+        return getattr(scope, policy)(load)
+
+    on_key("a")
+    main.advance(0.5)
+    with pytest.raises(TypeError, match=r"on_key\.<locals>\.load, another function of which is at work.*slot="):
+        on_key("b")
+    main.drain()
+    on_key("c")
+    main.drain()
+
+    assert log == ["a", "c"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)

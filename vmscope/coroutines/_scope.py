@@ -230,7 +230,8 @@ class CoroutineScope:
             name: As for `launch`.
 
         Raises:
-            TypeError: `block` is no function, or a lambda without a `slot`.
+            TypeError: `block` is no function, or a lambda without a `slot`; or a function inside a function, of which
+                another one, made by another call, is at work.
 
         What it superseded delivers nothing: the answer of a blocking call on Dispatchers.IO is dropped when it comes.
         A slot belongs to the job of the scope: views of one scope share it.
@@ -284,8 +285,8 @@ class CoroutineScope:
         self, where: str, policy: int, block: Any, args: tuple[Any, ...], slot: str | None,
         context: CoroutineContext | None, name: str | None,
     ) -> Job | None:  # fmt: skip
-        key = slot_of(block, slot, where)
         owner = self._job
+        key = slot_of(owner, block, slot, where)
         if policy == DROP and is_taken(owner, key):
             return None
         job = launch_in(StandaloneCoroutine, owner, self._env, block, args, context, HELD, name)

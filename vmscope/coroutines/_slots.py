@@ -14,8 +14,8 @@ Invariants
     I2  a slot is in the table of its scope as long as it is somebody's turn: an idle one is forgotten, with its key.
     I3  who waits in a slot has somebody before it, whose end will look for it.
 Locks
-    That of the tree of the scope guards the table and the slots. A key is a string, a function or a method, so that no
-    `==` of a user's runs under it.
+    That of the tree of the scope guards the table and the slots. A key is a string, a function, a method or a _Local,
+    so that no `==` of a user's runs under it.
 Counterpart: none; Kotlin's guides launch an actor for each button, Textual has exclusive workers.
 """
 
@@ -58,14 +58,31 @@ class _Slot:
         return self.current
 
 
+class _Local:
+    """The key of a function that was made in a call: equal for all that its `def` makes."""
+
+    __slots__ = ("_made_by", "function")
+
+    def __init__(self, function: FunctionType) -> None:
+        self.function = function
+        code = function.__code__
+        self._made_by = str(function.__qualname__), code.co_filename, code.co_firstlineno
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Local and self._made_by == other._made_by
+
+    def __hash__(self) -> int:
+        return hash(self._made_by)
+
+
 class Turn:
     """The turn of one coroutine, `job`, in the slot `key` of the scope whose job is `owner`."""
 
-    __slots__ = ("_key", "_owner", "_slot", "_ticket", "job")
+    __slots__ = ("_owner", "_slot", "_ticket", "job", "key")
 
     def __init__(self, owner: Job, key: Hashable, slot: _Slot, job: Any) -> None:
         self._owner = owner
-        self._key = key
+        self.key = key
         self._slot = slot
         self._ticket = [None]  # pop() is one step on every build
         self.job = job
@@ -97,8 +114,8 @@ class Turn:
         with self._owner._lock:
             if slot.current is self:
                 following = slot.next_locked()
-                if following is None and self._owner._slots.get(self._key) is slot:
-                    del self._owner._slots[self._key]
+                if following is None and self._owner._slots.get(self.key) is slot:
+                    del self._owner._slots[self.key]
         if following is not None:
             following.begin()
 
@@ -165,7 +182,7 @@ def waiting_locked(scope_job: Job) -> list[Any]:
     return [turn.job for slot in taken for turn in slot.waiting]
 
 
-def slot_of(block: Callable[..., object], slot: object, where: str) -> Hashable:
+def slot_of(scope_job: Job | None, block: Callable[..., object], slot: object, where: str) -> Hashable:
     """Return the key of the slot: its name, or the function's own.
 
     Raises:
@@ -185,6 +202,27 @@ def slot_of(block: Callable[..., object], slot: object, where: str) -> Hashable:
             f"{where} got a lambda, which is another function each time, so its slot would never be taken: pass the "
             'function with its arguments, or name the slot, slot="search" say'
         )
+    if isinstance(function, FunctionType) and "<locals>" in function.__qualname__:
+        return _local_key(scope_job or nobody, function, where)
     if isinstance(function, (FunctionType, MethodType, BuiltinFunctionType)):
         return function
     return id(function), type(function)  # by identity; the coroutine keeps it alive
+
+
+def _local_key(owner: Job, function: FunctionType, where: str) -> Hashable:
+    """Return the key of a function that was made in a call, and refuse it where another call's is at work.
+
+    Whether the two are meant as one, only their author knows: what is made anew for each press of a key is, what is
+    made once for each row of a table is not.
+    """
+    key = _Local(function)
+    with owner._lock:
+        slot: _Slot | None = getattr(owner, "_slots", {}).get(key)
+        at_work: Any = None if slot is None or slot.is_free_locked() else slot.current
+    if at_work is not None and at_work.key.function is not function:
+        raise TypeError(
+            f"{where} got {function.__qualname__}, another function of which is at work: a `def` inside a function is "
+            "another one each time, with a slot of its own, so nothing would ever be taken. Define it outside and pass "
+            'the arguments, or name the slot, slot="search" say'
+        )
+    return key
