@@ -379,6 +379,24 @@ def test_who_wins_while_a_select_still_registers_leaves_nothing_behind() -> None
         scope.cancel()
 
 
+def test_a_select_that_another_thread_cancels_while_it_still_registers_leaves_nothing_behind() -> None:
+    """Who cancelled it has had all clauses leave: one that comes later leaves by itself."""
+    job = Job()
+    channel: Channel[int] = Channel()
+
+    with VMain() as main:
+        found = CoroutineScope(Dispatchers.Main).launch(
+            selecting, lambda s: s.on_receive(channel), lambda s: s.on_join(job), lambda s: s.on_timeout(100)
+        )
+        lock = beside(channel, found.cancel, released=2)
+        main.advance(0)
+
+        assert lock.met
+        assert found.is_cancelled
+        assert main.looper.queue.peek_when() is None
+        assert not job._nodes
+
+
 def held_up(scope: CoroutineScope, lost: list[int], channel: Channel[int], clause: str) -> Job:
     """A select that waits to receive, or to send a 9."""
     add: dict[str, Callable[[SelectBuilder], object]] = {
