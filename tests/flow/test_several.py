@@ -15,6 +15,7 @@ from vmscope import (
     DeferredCancelledError,
     Dispatchers,
     Job,
+    NonCancellable,
     SupervisorJob,
     await_cancellation,
     coroutine_scope,
@@ -23,6 +24,7 @@ from vmscope import (
     delay,
     launch,
     supervisor_scope,
+    with_context,
     yield_,
 )
 from vmscope._errors import suppressed_of
@@ -95,6 +97,22 @@ def test_f10_a_new_value_cancels_the_block_that_still_runs(main: VMain) -> None:
 
     assert log == [2, 3]
     assert run(main, ticking((0, 1), (5, 2)).map_latest(lambda n: n).to_list) == [1, 2]
+
+
+def test_f10_a_new_value_waits_until_the_block_that_it_cancels_has_cleaned_up(main: VMain) -> None:
+    log: list[Any] = []
+
+    def slow(number: int) -> Any:
+        log.append((main.now, f"{number} begins"))
+        try:
+            yield from delay(10)
+        finally:
+            yield from with_context(NonCancellable, delay, 3)
+            log.append((main.now, f"{number} is done"))
+
+    run(main, ticking((0, 1), (5, 2)).collect_latest(slow).__iter__)
+
+    assert log == [(0, "1 begins"), (8, "1 is done"), (8, "2 begins"), (21, "2 is done")]
 
 
 def test_f11_zip_ends_with_the_shorter_and_ends_the_other(main: VMain) -> None:
