@@ -662,7 +662,7 @@ def attach(child: Job, parent: Job) -> None:
                 state = _moved_on_locked(child, parent)
         if state <= COMPLETING:
             return
-        cause = _cause_for_children(parent)
+        cause = cause_from(parent)
     cancel_tree(child, cause)
 
 
@@ -676,7 +676,8 @@ def _moved_on_locked(child: Job, parent: Job) -> int:
     return state
 
 
-def _cause_for_children(parent: Job) -> CancellationException:
+def cause_from(parent: Job) -> CancellationException:
+    """Return what the children of `parent`, which is cancelled or has ended, are cancelled with."""
     cause = parent._cause
     if isinstance(cause, CancellationException):
         return cause
@@ -797,7 +798,7 @@ def _tell_next(visit: _Visit) -> _Visit | None:
         kind = node._kind
         if kind == CHILD:
             if visit.child_cause is None:
-                visit.child_cause = _cause_for_children(visit.job)
+                visit.child_cause = cause_from(visit.job)
             outcome = node._begin_cancel(visit.child_cause)
             if outcome >= _STARTED:
                 return _Visit(node, visit.child_cause, outcome == _ENDED)
