@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,10 @@ from vmscope import (
     SupervisorJob,
     VmScopeWarning,
     await_cancellation,
+    coroutine_scope,
     delay,
     run_blocking,
+    with_timeout,
     yield_,
 )
 from vmscope.flow import (
@@ -908,3 +912,97 @@ def test_an_event_that_must_be_acknowledged_is_given_again(main: VMain) -> None:
     main.drain()
 
     assert log == ["begun 1", "done 1", "begun 2", "begun 2", "done 2"]
+
+
+@pytest.mark.parametrize("way", ["first", "take", "async for"])
+def test_an_event_after_which_no_more_are_asked_for_was_dealt_with(main: VMain, way: str) -> None:
+    events: EventFlow[str] = EventFlow(acknowledge=True)
+
+    async def one() -> list[str]:
+        got: list[str] = []
+        if way == "first":
+            got.append(await events.first())
+        elif way == "take":
+            await events.take(1).collect(got.append)
+        else:
+            async for event in events:
+                got.append(event)
+                break
+        return got
+
+    events.send("a")
+    events.send("b")
+
+    assert [run(main, one), run(main, one), events.pending] == [["a"], ["b"], ()]
+
+
+@pytest.mark.parametrize(
+    ("ends", "closes"),
+    [("cancelled", False), ("timeout", False), ("cancelled", True), ("timeout", True), ("failure", True)],
+)
+def test_an_event_in_the_hands_of_a_loop_that_is_ended_is_given_again(main: VMain, ends: str, closes: bool) -> None:
+    """Also where the loop is closed by an `async with`."""
+    events: EventFlow[str] = EventFlow(acknowledge=True)
+    events.send("a")
+
+    async def deal(event: str) -> None:
+        if ends == "failure":
+            raise Boom
+        await await_cancellation()
+
+    async def loop() -> None:
+        if closes:
+            async with events.as_async_iterator() as each:
+                async for event in each:
+                    await deal(event)
+        else:
+            async for event in events:
+                await deal(event)
+
+    async def body() -> None:
+        with suppress(TimeoutError, Boom):
+            if ends == "timeout":
+                async with with_timeout(3):
+                    await loop()
+            else:
+                await coroutine_scope(loop)
+
+    job = scope_on_main().launch(body)
+    main.drain()
+    if ends == "cancelled":
+        job.cancel()
+    main.drain()
+    gc.collect()
+    main.drain()
+
+    assert job.is_completed
+    assert events.pending == ("a",)
+
+
+def test_an_event_to_all_that_one_has_not_finished_is_given_to_the_next(main: VMain) -> None:
+    events: EventFlow[str] = EventFlow(to_all=True, acknowledge=True)
+    log: list[Any] = []
+
+    def slow(event: str) -> Any:
+        yield from delay(5)
+
+    slow_ones = [collecting(events, slow) for _ in range(2)]
+    fast = collecting(events, lambda event: log.append(("fast", event)))
+    main.drain()
+    events.send("x")
+    events.send("y")
+    main.advance(1)
+    slow_ones[0].cancel()
+    main.advance(0)
+    assert events.pending == ("x",)
+    fast.cancel()
+    main.advance(0)
+    slow_ones[1].cancel()  # the last one, with the same event in its hands and the other one not begun
+    main.advance(0)
+    assert events.pending == ("x", "y")
+    for name in ("next", "later"):
+        collecting(events, lambda event, name=name: log.append((name, event)))
+    main.drain()
+
+    assert log == [("fast", "x"), ("fast", "y"), ("next", "x"), ("next", "y")]
+    assert events.pending == ()

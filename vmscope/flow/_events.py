@@ -5,7 +5,8 @@
 
 Invariants
     I1  an event is in one place: kept, in the queues of the collectors, or in the hands of a block.
-    I2  a collector that leaves takes nothing with it: what it had not begun goes back, in order, and somebody is woken.
+    I2  an event is told from others by its number: given back by several, it is kept once, in its place.
+    I3  a collector that leaves takes nothing with it: what it had not begun goes back, in order, and somebody is woken.
 Locks
     `_lock` guards all queues. Nobody's code runs under it.
 Counterpart: none; a Channel and receiveAsFlow, which lose an event to a collector that is cancelled in between.
@@ -15,12 +16,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._primitives import RLock
 from ..coroutines._coroutine import needed
 from ..coroutines._suspend import SUSPENDED, Continuation
-from ._emit import NOTHING
+from ._emit import NOTHING, FlowAborted
 from ._flow import Flow
 from ._slots import Slots
 
@@ -61,19 +63,25 @@ class EventFlow(Flow[T]):
 
     Args:
         to_all: Each event goes to all who collect at that moment; by default to one of them.
-        acknowledge: An event whose block was cancelled or failed is given again, to whoever collects next. By default
-            it counts as delivered when the block has begun.
+        acknowledge: An event whose block was cancelled or failed is given again, to whoever collects next; one after
+            which no more are asked for, by `first` or `take` say, has been dealt with. In an `async for` that is when
+            the loop asks for the next one or is left, unless its coroutine or the block around it is cancelled; that it
+            failed is seen by the `async with` of an iterator alone. By default an event counts as delivered when the
+            block has begun. The block is what stands right below: behind
+            `buffer`, `flow_on` to another dispatcher and whatever else has a channel, an event has been dealt with when
+            it is in there, and is lost with it.
 
     While nobody collects, events are kept, without a limit. Collecting does not end by itself.
     Threads: any.
     Kotlin: none; asked for as a SharedFlow that keeps events until the first collector.
     """
 
-    __slots__ = ("__weakref__", "_acknowledge", "_kept", "_lock", "_slots", "_to_all")
+    __slots__ = ("__weakref__", "_acknowledge", "_kept", "_lock", "_sent", "_slots", "_to_all")
 
     def __init__(self, to_all: bool = False, acknowledge: bool = False) -> None:
         self._lock = RLock()
-        self._kept: deque[T] = deque()
+        self._kept: deque[tuple[int, T]] = deque()  # with its number
+        self._sent = 0
         self._slots = Slots()
         self._to_all = to_all
         self._acknowledge = acknowledge
@@ -81,11 +89,13 @@ class EventFlow(Flow[T]):
     def send(self, event: T) -> None:
         """Send `event`; never waits."""
         with self._lock:
+            numbered = (self._sent, event)
+            self._sent += 1
             if self._to_all and self._slots.count:
                 for slot in self._slots:
-                    slot.queue.append(event)
+                    slot.queue.append(numbered)
             else:
-                self._kept.append(event)
+                self._kept.append(numbered)
             ready = self._ready_locked(all_of_them=self._to_all)
         for slot in ready:
             slot._resume(None)
@@ -94,7 +104,7 @@ class EventFlow(Flow[T]):
     def pending(self) -> tuple[T, ...]:
         """The events that are kept for whoever collects next."""
         with self._lock:
-            return tuple(self._kept)
+            return tuple(event for _, event in self._kept)
 
     def _run(self, emit: Emit) -> Generator[Any, Any, None]:
         frame = needed("collect")._frame
@@ -109,17 +119,20 @@ class EventFlow(Flow[T]):
                     slot._begun = False
                     yield from slot
                     continue
-                wait = emit(event)
+                wait = emit(event[1])
                 if wait is not None:
                     yield from wait
                 event = NOTHING
+        except FlowAborted:
+            event = NOTHING
+            raise
         finally:
             self._leave(slot, event if self._acknowledge else NOTHING)
 
     def _enter(self) -> _Slot:
         with self._lock:
             if self._to_all:
-                queue, self._kept = (deque(), self._kept) if self._slots.count else (self._kept, deque())
+                queue, self._kept = self._kept, deque()
             else:
                 queue = self._kept
             slot = _Slot(self, queue)
@@ -131,8 +144,11 @@ class EventFlow(Flow[T]):
             self._slots.remove(slot)
             if event is not NOTHING:
                 slot.queue.appendleft(event)
-            if self._to_all and not self._slots.count:
-                self._kept = slot.queue
+            if self._to_all:
+                others = self._slots.count  # they have had, or will have, what this one had not begun
+                back = [event] if others and event is not NOTHING else [] if others else slot.queue
+                if back:
+                    self._kept = deque(sorted((dict(self._kept) | dict(back)).items(), key=itemgetter(0)))
             ready = [] if self._to_all else self._ready_locked(all_of_them=False)
         for other in ready:
             other._resume(None)

@@ -20,11 +20,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
+from .._thrown import original, own
 from ..coroutines._coroutine import StandaloneCoroutine, current, needed
 from ..coroutines._frame import InnerBlock, in_frame, make_frame
 from ..coroutines._job import ACTIVE, COMPLETING, ON_CANCELLING, Job, cancel_tree, cause_from
 from ..coroutines._scope import CoroutineStart, launch_in
-from ..coroutines._suspend import suspend
+from ..coroutines._suspend import call, suspend
 from ._emit import Emit, FlowAborted, Run
 
 if TYPE_CHECKING:
@@ -162,24 +163,35 @@ class FlowIterator(Generic[T_co]):
     @suspend
     def aclose(self) -> Generator[Any, Any, None]:
         """End the flow, with its clean-up; nothing where it has ended."""
+        yield from self._aclose(None)
+
+    def _aclose(self, failure: BaseException | None) -> Generator[Any, Any, None]:
         self._run = None
         if self._generator is not None:
             coroutine = needed("aclose()")
             if coroutine is not self._coroutine:
                 self._generator = _Elsewhere(self._generator, self._coroutine, coroutine)
-            self._asking = coroutine._frame
+            asked, self._asking = self._asking, coroutine._frame
             self._below = self._asking is not self._home
-            yield from self._close(coroutine)
+            yield from self._close(coroutine, asked, failure)
 
-    def _close(self, coroutine: Any) -> Generator[Any, Any, None]:
+    def _close(self, coroutine: Any, asked: Any, failure: BaseException | None) -> Generator[Any, Any, None]:
+        """End the flow: no more is needed; or, as far as that is known, the last value's block did not end well."""
+        cancelled = [job for job in (self._frame, asked, self._asking) if job.is_cancelled]
+        end: CancellationException
+        if cancelled:
+            end = cancelled[0].get_cancellation_exception()
+        elif failure is not None:
+            end = CancellationException("the block of a flow's iterator failed", failure)
+        else:
+            end = FlowAborted(self)
         try:
-            once_more = yield from self._drive(coroutine, FlowAborted(self))
+            once_more = yield from self._drive(coroutine, own(end, coroutine))
             if once_more:
                 raise IllegalStateError("a flow that was left early emitted once more: let what `emit` raises pass")
         except CancellationException as ended:
-            own = isinstance(ended, FlowAborted) and ended.owner is self
-            if not own and self._asking.is_active:  # else the block has its own reason to end, or comes with a failure
-                raise
+            if original(ended) is not original(end) and self._asking.is_active:
+                raise  # else it is that, or the block has a reason of its own to end, or comes with a failure
 
     def _drive(self, coroutine: Any, error: BaseException | None) -> Generator[Any, Any, bool]:
         """Run the flow until it hands a value over. False: it has ended."""
@@ -222,7 +234,7 @@ class FlowIterator(Generic[T_co]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await call("aclose", self._aclose, error)
 
     def __del__(self) -> None:
         try:
@@ -232,7 +244,7 @@ class FlowIterator(Generic[T_co]):
         if generator is None:
             return
         frame = coroutine._frame
-        parts = (coroutine, self._frame, generator, self._inner)
+        parts = (coroutine, self._frame, self._asking, generator, self._inner)
         if current.get() is coroutine and frame is not None:
             home = frame._home
             launch_in(
@@ -282,7 +294,7 @@ class _Elsewhere:
                 begun._frame, self._coroutine._frame = before, begun._frame
 
 
-def _close_left(begun: Any, frame: _Frame, generator: Any, inner: Any) -> Generator[Any, Any, None]:
+def _close_left(begun: Any, frame: _Frame, asked: Any, generator: Any, inner: Any) -> Generator[Any, Any, None]:
     coroutine = needed("aclose()")
     left: FlowIterator[Any] = FlowIterator(generator)
     left._run = None
@@ -291,4 +303,4 @@ def _close_left(begun: Any, frame: _Frame, generator: Any, inner: Any) -> Genera
     left._frame = frame
     left._generator = _Elsewhere(generator, begun, coroutine)
     left._inner = inner
-    yield from left._close(coroutine)
+    yield from left._close(coroutine, asked, None)
