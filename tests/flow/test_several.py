@@ -362,6 +362,26 @@ def test_flat_map_first_drops_what_comes_while_it_is_busy(main: VMain) -> None:
     assert run(main, busy.to_list) == [1, 3]
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_concurrent_map_does_not_run_ahead_of_a_slow_collector(main: VMain, ordered: bool) -> None:
+    called = taken = ahead = 0
+
+    def work(number: int) -> int:
+        nonlocal called
+        called += 1
+        return number
+
+    def slow(number: int) -> Any:
+        nonlocal taken, ahead
+        taken += 1
+        yield from delay(5)
+        ahead = max(ahead, called - taken)
+
+    run(main, as_flow(range(20)).map_concurrent(2, work, ordered).collect, slow)
+
+    assert (taken, ahead) == (20, 2)
+
+
 def test_concurrent_map_keeps_the_order_and_the_limit(main: VMain) -> None:
     running = 0
     most = 0

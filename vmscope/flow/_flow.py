@@ -395,7 +395,7 @@ class Flow(Generic[T_co]):
         _checked(function, "map_concurrent")
         if ordered:
             return Flow(_merge.mapped_concurrently(self._run, concurrency, function))
-        return self.flat_map_merge(_ones(function), concurrency)
+        return self.flat_map_merge(_ones(function), concurrency).buffer(0)  # with room in between they would run ahead
 
     def filter_concurrent(
         self, concurrency: int, predicate: Callable[[T_co], object], ordered: bool = True
