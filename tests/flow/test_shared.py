@@ -504,6 +504,21 @@ def test_f27_the_end_reaches_the_collectors_where_that_is_wanted(main: VMain) ->
     scope.cancel()
 
 
+def test_f27_a_flow_that_has_ended_for_all_is_not_started_again(main: VMain) -> None:
+    """F27, F28: a later collector gets the replay and the end, and the scope goes on."""
+    scope = CoroutineScope(Dispatchers.Main)
+    runs: list[int] = []
+    source = ticking((0, 1), (1, 2)).on_start(lambda: runs.append(1))
+    shared = source.share_in(scope, SharingStarted.WHILE_SUBSCRIBED(), replay=1, propagate_completion=True)
+
+    assert run(main, shared.to_list) == [1, 2]
+    assert run(main, shared.to_list) == [2]
+    main.drain()
+    assert runs == [1]
+    assert scope.is_active
+    scope.cancel()
+
+
 def test_f27_a_failure_reaches_the_collectors_where_that_is_wanted(main: VMain) -> None:
     """F27: and the scope, as always."""
     told: list[BaseException] = []

@@ -96,6 +96,8 @@ def share_in(
     emit: Emit = emit_to(shared.emit)
 
     def collect() -> Generator[Any, Any, None]:
+        if shared._ended:  # started once more, by a later collector: that one gets the replay, and the end
+            return
         try:
             yield from config.run(emit)
         except Exception as failure:
