@@ -9,20 +9,26 @@ import pytest
 from vmscope import (
     CancellationException,
     CancelScope,
+    CompletableDeferred,
+    CoroutineDispatcher,
     CoroutineExceptionHandler,
     CoroutineName,
     CoroutineScope,
+    CoroutineStart,
     DeferredCancelledError,
     Dispatchers,
     Job,
     NonCancellable,
+    RejectedExecutionError,
     SupervisorJob,
     await_cancellation,
     coroutine_scope,
+    current_context,
     current_job,
     current_scope,
     delay,
     launch,
+    run_blocking,
     supervisor_scope,
     with_context,
     yield_,
@@ -548,6 +554,55 @@ def test_a_race_needs_somebody_to_run(main: VMain) -> None:
     for started in (race, race_success):
         with pytest.raises(ValueError, match="at least one block"):
             run(main, started)
+
+
+class Closable(CoroutineDispatcher):
+    """Default, until it is `closed`."""
+
+    closed = False
+
+    def dispatch(self, context: Any, block: Any) -> None:
+        if self.closed:
+            raise RejectedExecutionError("closed")
+        Dispatchers.Default.dispatch(context, block)
+
+
+@pytest.mark.parametrize("retry", [True, False])
+def test_a_lazy_value_whose_dispatcher_is_closed_is_begun_anew_by_another_who_waits(retry: bool) -> None:
+    dispatcher = Closable()
+    begun, closed = CompletableDeferred[None](), CompletableDeferred[None]()
+    runs: list[Any] = []
+
+    async def compute() -> int:
+        runs.append(current_context().get(CoroutineDispatcher))
+        begun.complete(None)
+        await closed.await_()
+        return len(runs)
+
+    value = lazy_async(compute, retry=retry)
+
+    async def body() -> int:
+        first = CoroutineScope(dispatcher).async_(value.await_)
+        await begun.await_()
+        second = current_scope().async_(value.await_, start=CoroutineStart.UNDISPATCHED)
+        dispatcher.closed = True
+        closed.complete(None)
+        with pytest.raises(DeferredCancelledError):
+            await first.await_()
+        return await second.await_()
+
+    assert run_blocking(body) == 2
+    assert runs[0] is dispatcher
+    assert runs[1] is not dispatcher
+
+
+def test_a_lazy_value_that_is_asked_for_on_a_closed_dispatcher_is_not_begun_again_and_again() -> None:
+    dispatcher = Closable()
+    dispatcher.closed = True
+    asking = CoroutineScope(dispatcher).async_(lazy_async(lambda: 1).await_, start=CoroutineStart.UNDISPATCHED)
+
+    with pytest.raises(DeferredCancelledError, match="rejected"):
+        run_blocking(asking.await_)
 
 
 def test_a_lazy_value_can_be_asked_whether_it_is_there_and_forgotten(main: VMain) -> None:

@@ -1,7 +1,8 @@
 """lazy_async: one computation, begun by the first who asks, shared by all who ask while it runs, kept when it is done.
 
 It belongs to no scope: it runs as long as somebody waits for it. One awaiter that is cancelled leaves the others
-theirs; with the last one it is cancelled, and begun anew by the next.
+theirs; with the last one it is cancelled, and begun anew by the next. It runs on the dispatcher of the first one; where
+that is closed meanwhile, another who waits begins it anew on its own.
 Locks
     `_lock` of a LazyAsync guards `_deferred` and `_waiting`; that of a SingleFlight its dict. Leaves.
 Counterpart: none; async(start = LAZY), which belongs to a scope and fails with it.
@@ -12,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, cast, overload
 
+from .._errors import CancellationException, DeferredCancelledError
 from .._primitives import RLock
-from ..coroutines._coroutine import DeferredCoroutine, needed
+from ..coroutines._coroutine import REJECTED, DeferredCoroutine, needed
 from ..coroutines._scope import CoroutineStart, launch_in
 from ..coroutines._suspend import Suspending, call
 
 if TYPE_CHECKING:
+    from ..coroutines._coroutine import Env
     from ..coroutines._deferred import Deferred
 
 T = TypeVar("T")
@@ -38,7 +41,7 @@ class LazyAsync(Generic[T]):
         self._args = args
         self._retry = retry
         self._lock = RLock()
-        self._deferred: Deferred[T] | None = None
+        self._deferred: DeferredCoroutine[T] | None = None
         self._waiting = 0
 
     def await_(self) -> Suspending[T]:
@@ -48,7 +51,8 @@ class LazyAsync(Generic[T]):
             BaseException: What it failed with. With `retry`, the next who asks begins it anew.
 
         Cancellation: prompt; the computation goes on for the others.
-        Threads: called in a coroutine; the first one's dispatcher runs the computation.
+        Threads: called in a coroutine; the first one's dispatcher runs the computation, or, where that is closed before
+            it is done, the dispatcher of another who waits, from the beginning.
         """
         return call("await_", self._await)
 
@@ -65,31 +69,50 @@ class LazyAsync(Generic[T]):
             self._waiting = 0
 
     def _stale(self, deferred: Deferred[T]) -> bool:
-        return deferred.is_cancelled and (self._retry or deferred._cause is None)
+        return deferred.is_cancelled and (self._retry or deferred._cause is None or _was_rejected(deferred))
 
     def _await(self) -> Generator[Any, Any, T]:
         env = needed("await_()")._frame._env
+        while True:
+            deferred = self._begun(env)
+            try:
+                return (yield from deferred.await_())
+            except DeferredCancelledError:
+                if not _was_rejected(deferred) or deferred._env.dispatcher is env.dispatcher:
+                    raise
+            finally:
+                self._leave(deferred)
+
+    def _begun(self, env: Env) -> DeferredCoroutine[T]:
+        """Count one in that waits for the computation; begin it in `env` where there is none."""
         with self._lock:
             deferred = self._deferred
             if deferred is None or self._stale(deferred):
                 deferred = self._deferred = cast(
-                    "Deferred[T]",
+                    "DeferredCoroutine[T]",
                     launch_in(DeferredCoroutine, None, env, self._block, self._args, None, CoroutineStart.LAZY, None),
                 )
                 self._waiting = 0
             self._waiting += 1
-        try:
-            return (yield from deferred.await_())
-        finally:
-            with self._lock:
-                mine = deferred is self._deferred
-                if mine:
-                    self._waiting -= 1
-                abandoned = mine and not self._waiting and not deferred.is_completed
-                if abandoned:
-                    self._deferred = None
+            return deferred
+
+    def _leave(self, deferred: DeferredCoroutine[T]) -> None:
+        """Count one out, and cancel the computation after the last one."""
+        with self._lock:
+            mine = deferred is self._deferred
+            if mine:
+                self._waiting -= 1
+            abandoned = mine and not self._waiting and not deferred.is_completed
             if abandoned:
-                deferred.cancel("nobody waits for it any more")
+                self._deferred = None
+        if abandoned:
+            deferred.cancel("nobody waits for it any more")
+
+
+def _was_rejected(deferred: Deferred[Any]) -> bool:
+    """Say whether `deferred` was cancelled because its dispatcher was closed."""
+    cause = deferred._cause
+    return isinstance(cause, CancellationException) and cause.message == REJECTED
 
 
 @overload
