@@ -24,7 +24,15 @@ from vmscope import (
     run_blocking,
     yield_,
 )
-from vmscope.flow import FlowCollector, MutableStateFlow, SharingStarted, StateFlow, combine_states, flow_of
+from vmscope.flow import (
+    FlowCollector,
+    MutableSharedFlow,
+    MutableStateFlow,
+    SharingStarted,
+    StateFlow,
+    combine_states,
+    flow_of,
+)
 
 from .runs import end_scopes, run, scope_on_main
 
@@ -273,6 +281,39 @@ def test_f29_operators_that_change_nothing_give_the_state_itself() -> None:
 def test_f29_what_needs_the_end_of_a_state_is_warned_of() -> None:
     with pytest.warns(VmScopeWarning, match=r"to_list\(\) waits for the end"):
         MutableStateFlow(0).to_list().__iter__()
+
+
+@pytest.mark.parametrize(
+    ("name", "wait"),
+    [
+        ("catch", lambda flow: flow.catch(lambda failure: None)),
+        ("retry", lambda flow: flow.retry(1)),
+        ("retry_when", lambda flow: flow.retry_when(lambda failure, attempt: False)),
+        ("retry_backoff", lambda flow: flow.retry_backoff(1)),
+    ],
+)
+def test_f29_what_waits_for_a_failure_of_a_state_is_warned_of_and_changes_nothing(name: str, wait: Any) -> None:
+    """F29: also of what is shared, whose failure is its scope's; what may fail is guarded without a word."""
+    state = MutableStateFlow(0)
+    scope = CoroutineScope(Dispatchers.Unconfined)
+    shared = state.share_in(scope, SharingStarted.LAZILY)
+    for hot in (state, state.as_state_flow(), state.subscription_count, shared):
+        with pytest.warns(VmScopeWarning, match=rf"{name}\(\) waits for a failure of <"):
+            assert wait(hot) is hot
+
+    told = state.share_in(scope, SharingStarted.LAZILY, propagate_completion=True)
+    events: MutableSharedFlow[int] = MutableSharedFlow()
+    for may_fail in (state.map_state(str), told, events, events.as_shared_flow()):
+        assert wait(may_fail) is not may_fail
+    scope.cancel()
+
+
+def test_f29_a_derived_state_may_fail_and_be_caught(main: VMain) -> None:
+    derived = MutableStateFlow(0).map_state(lambda value: 1 // value)
+
+    assert run(main, derived.catch(lambda collector, failure: collector.emit(str(failure))).first) == (
+        "integer division or modulo by zero"
+    )
 
 
 def test_f30_a_collector_may_set_what_it_collects(main: VMain) -> None:

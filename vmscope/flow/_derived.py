@@ -60,6 +60,9 @@ class _Derived(StateFlow[T_co]):
         slot = Slot(roots[0]._lock) if len(roots) == 1 else _JoinedSlot(RLock())
         return follow(roots, lambda: self.value, slot, emit, subscribed)
 
+    def _never_fails(self) -> bool:
+        return False  # the function may
+
     def _roots(self) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(root for source in self._sources for root in source._roots()))
 

@@ -60,6 +60,10 @@ class Flow(Generic[T_co]):
     def _run(self, emit: Emit) -> Generator[Any, Any, None]:
         return self._start(emit)
 
+    def _failing(self, name: str, run: Run) -> Flow[T_co]:
+        """Return the flow of `run`, that of the operator `name`, which waits for a failure."""
+        return Flow(run)
+
     def _ending(self, name: str) -> Run:
         """Return the run for a terminal operator that needs the end of the flow."""
         return self._run
@@ -453,7 +457,7 @@ class Flow(Generic[T_co]):
         What comes from below, from the collector or an operator after this one, passes through untouched; so does the
         cancellation of the coroutine that collects.
         """
-        return Flow(_failures.caught(self._run, block))
+        return self._failing("catch", _failures.caught(self._run, block))
 
     def retry(self, retries: float = inf, predicate: Callable[[BaseException], object] | None = None) -> Flow[T_co]:
         """Run the flow above again after a failure, `retries` times at most, as long as `predicate(failure)` says so.
@@ -461,14 +465,14 @@ class Flow(Generic[T_co]):
         Raises:
             ValueError: `retries` is not positive.
         """
-        return Flow(_failures.retried(self._run, retries, predicate))
+        return self._failing("retry", _failures.retried(self._run, retries, predicate))
 
     def retry_when(self, predicate: Callable[..., object]) -> Flow[T_co]:
         """Run the flow above again as long as `predicate(failure, attempt)` says so; attempts count from 0.
 
         The predicate may suspend, to wait before it answers; as `predicate(collector, failure, attempt)` it may emit.
         """
-        return Flow(_failures.retried_when(self._run, predicate))
+        return self._failing("retry_when", _failures.retried_when(self._run, predicate))
 
     def retry_backoff(
         self, retries: float = inf, first: float = 0.1, factor: float = 2.0, longest: float = 30.0,
@@ -486,7 +490,8 @@ class Flow(Generic[T_co]):
 
         Kotlin: none; retryWhen with a delay.
         """
-        return Flow(_failures.retried_with_backoff(self._run, retries, first, factor, longest, jitter, on))
+        run = _failures.retried_with_backoff(self._run, retries, first, factor, longest, jitter, on)
+        return self._failing("retry_backoff", run)
 
     # -- context and buffer
 

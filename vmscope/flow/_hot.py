@@ -71,6 +71,21 @@ class SharedFlow(Flow[T_co]):
             )
         return self._run
 
+    def _never_fails(self) -> bool:
+        return False
+
+    def _failing(self, name: str, run: Run) -> Flow[T_co]:
+        """Return the flow of `run`; where there will be no failure, warn, and return this one."""
+        if not self._never_fails():
+            return super()._failing(name, run)
+        warn(
+            f"{name}() waits for a failure of {self!r}, which has none: put it above share_in() or state_in(), or "
+            "below an operator that may fail",
+            VmScopeWarning,
+            stacklevel=3,
+        )
+        return self
+
     def cancellable(self) -> SharedFlow[T_co]:
         """Itself: it looks for a cancellation before each value anyway."""
         return self
@@ -100,6 +115,9 @@ class StateFlow(SharedFlow[T_co]):
     def replay_cache(self) -> tuple[T_co, ...]:
         """The value alone."""
         return (self.value,)
+
+    def _never_fails(self) -> bool:
+        return True
 
     def conflate(self) -> StateFlow[T_co]:
         """Itself: slow collectors skip values anyway."""
@@ -170,6 +188,9 @@ class SharedView(SharedFlow[T_co]):
 
     def _never_ends(self) -> bool:
         return self._of._never_ends() and not self._completes
+
+    def _never_fails(self) -> bool:
+        return self._job is not None and not self._completes  # what is shared fails its scope
 
     def __repr__(self) -> str:
         return f"<SharedFlow of {self._of!r}>"
