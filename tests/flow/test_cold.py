@@ -770,6 +770,47 @@ def test_f19_an_iterator_that_was_never_made_is_dropped_without_a_word() -> None
     gc.collect()
 
 
+def test_f18_an_async_generator_ends_at_the_first_value_after_a_cancellation(main: VMain) -> None:
+    """F18: as every flow that emits by a block."""
+    log: list[int] = []
+
+    @flow
+    async def values() -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+
+    async def body() -> None:
+        def take(number: int) -> None:
+            log.append(number)
+            job.cancel()
+
+        await values.collect(take)
+
+    job = CoroutineScope(Dispatchers.Main).launch(body)
+    main.drain()
+
+    assert log == [0]
+
+
+def test_f18_an_operator_that_needs_no_more_looks_for_a_cancellation(main: VMain) -> None:
+    """F7, F18: what is below it does not go on in a cancelled coroutine, though nothing has waited."""
+    log: list[str] = []
+
+    async def body() -> None:
+        def stops(number: int) -> bool:
+            job.cancel()
+            return False
+
+        await flow_of(1, 2).take_while(stops).collect(lambda number: None)
+        log.append("went on")
+
+    job = CoroutineScope(Dispatchers.Main).launch(body)
+    main.drain()
+
+    assert log == []
+    assert job.is_cancelled
+
+
 def test_an_async_generator_that_is_left_early_is_closed_in_its_own_coroutine(main: VMain) -> None:
     log: list[Any] = []
 

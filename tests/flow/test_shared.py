@@ -534,6 +534,40 @@ def test_f27_a_failure_reaches_the_collectors_where_that_is_wanted(main: VMain) 
     assert [str(failure) for failure in told] == ["above"]
 
 
+@pytest.mark.parametrize(("replay", "room"), [(0, 64), (10, 64), (64, 64), (100, 100)])
+@pytest.mark.parametrize("change", [lambda flow: flow, lambda flow: flow.buffer()], ids=["plain", "buffer"])
+def test_f27_the_replay_is_a_part_of_the_room_that_a_shared_flow_has(
+    main: VMain, change: Any, replay: int, room: int
+) -> None:
+    """F27: 64 values in all, or a larger replay; beside that one is in the collector's hands, and one waits."""
+    emitted: list[int] = []
+    source = change(as_flow(range(300)).on_each(emitted.append))
+    shared = source.share_in(scope_on_main(), SharingStarted.LAZILY, replay)
+
+    collecting(shared, lambda _: await_cancellation())
+    main.drain()
+
+    assert len(emitted) == room + 2
+
+
+def test_f22_a_replay_that_is_emptied_keeps_nothing_that_all_have_taken(main: VMain) -> None:
+    """F22: also what a collector has taken in one go, which nobody has counted yet."""
+    shared: MutableSharedFlow[int] = MutableSharedFlow(replay=3)
+    log: list[str] = []
+
+    def reset_at_last(value: int) -> None:
+        if value == 3:
+            shared.reset_replay_cache()
+            log.append(repr(shared))
+
+    for value in (1, 2, 3):
+        shared.try_emit(value)
+    collecting(shared, reset_at_last)
+    main.drain()
+
+    assert log == ["<MutableSharedFlow, 1 collectors, 0 values>"]
+
+
 def test_f27_a_flow_without_a_buffer_is_shared_without_one(main: VMain) -> None:
     """F27, F14: each value waits for the slowest collector; otherwise there is room for 64."""
     for change, expected in ((lambda f: f.buffer(0), 2), (lambda f: f, 66)):
