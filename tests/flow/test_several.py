@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -648,6 +649,37 @@ def test_a_single_flight_computes_a_key_once_for_all_who_ask_meanwhile(main: VMa
         flights.forget("never asked for")
         assert run(main, flights.get, "b") == "B"
         assert begun == expected.split()
+
+
+class Asking:
+    """A key that is no other's, whose comparison asks the flights from another thread."""
+
+    def __init__(self, flights: Any, answers: list[Any]) -> None:
+        self._flights = flights
+        self._answers = answers
+
+    def __hash__(self) -> int:
+        other = threading.Thread(target=self._flights().forget, args=("other",), daemon=True)
+        other.start()
+        other.join(0.2)
+        self._answers.append(other.is_alive())
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return hash(self) == 0
+
+
+def test_a_single_flight_compares_keys_without_its_lock(main: VMain) -> None:
+    waiting: list[bool] = []
+    flights: SingleFlight[Any, Any] = SingleFlight(lambda key: key)
+    keys = [Asking(lambda: flights, waiting) for _ in range(2)]
+
+    for key in (*keys, *keys):
+        assert run(main, flights.get, key) is key
+    flights.forget(keys[0])
+
+    assert not any(waiting)
+    assert [kept for bucket in flights._flights.values() for kept, _ in bucket] == [keys[1]]
 
 
 def test_a_flight_that_nobody_waits_for_any_more_is_cancelled_and_one_that_failed_begun_anew(main: VMain) -> None:

@@ -5,6 +5,8 @@ theirs; with the last one it is cancelled, and begun anew by the next. It runs o
 that is closed meanwhile, another who waits begins it anew on its own.
 Locks
     `_lock` of a LazyAsync guards `_deferred` and `_waiting`; that of a SingleFlight its dict. Leaves.
+    Keys are a user's: they are hashed and compared outside the lock, in a bucket that nobody changes, and what comes of
+    it is put in the place of that bucket where it is still there.
 Counterpart: none; async(start = LAZY), which belongs to a scope and fails with it.
 """
 
@@ -149,7 +151,7 @@ class SingleFlight(Generic[K, T]):
         self._block = block
         self._keep = keep
         self._lock = RLock()
-        self._flights: dict[K, LazyAsync[T]] = {}
+        self._flights: dict[int, tuple[tuple[K, LazyAsync[T]], ...]] = {}  # by hash: a bucket, replaced as a whole
 
     def get(self, key: K) -> Suspending[T]:
         """Give the value of `key`; see LazyAsync.await_."""
@@ -157,21 +159,38 @@ class SingleFlight(Generic[K, T]):
 
     def forget(self, key: K) -> None:
         """Forget the value of `key`: the next who asks begins anew."""
-        with self._lock:
-            self._flights.pop(key, None)
+        self._change(key, lambda flight: None)
 
     def _get(self, key: K) -> Generator[Any, Any, T]:
-        with self._lock:
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = LazyAsync(self._block, (key,), True)
+        flight = self._change(key, lambda there: LazyAsync(self._block, (key,), True) if there is None else there)
+        assert flight is not None
         try:
             return (yield from flight.await_())
         finally:
+            self._change(key, lambda there: None if there is flight and self._is_over(flight) else there)
+
+    def _is_over(self, flight: LazyAsync[T]) -> bool:
+        return not (self._keep and flight.is_completed) and not flight._waiting
+
+    def _change(
+        self, key: K, change: Callable[[LazyAsync[T] | None], LazyAsync[T] | None]
+    ) -> LazyAsync[T] | None:
+        """Put what `change` makes of the flight of `key`, None being none, in its place, and return that."""
+        number = hash(key)
+        while True:
+            bucket = self._flights.get(number, ())
+            at = next((n for n, (other, _) in enumerate(bucket) if other is key or other == key), len(bucket))
+            flight = bucket[at][1] if at < len(bucket) else None
+            changed = change(flight)
+            if changed is flight:
+                return flight
+            entry = () if changed is None else ((key, changed),)
             with self._lock:
-                if (
-                    self._flights.get(key) is flight
-                    and not (self._keep and flight.is_completed)
-                    and not flight._waiting
-                ):
-                    del self._flights[key]
+                if self._flights.get(number, ()) is not bucket:
+                    continue  # another thread was faster
+                rest = (*bucket[:at], *entry, *bucket[at + 1 :])
+                if rest:
+                    self._flights[number] = rest
+                else:
+                    del self._flights[number]
+            return changed
