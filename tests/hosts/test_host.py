@@ -557,6 +557,21 @@ def test_what_others_have_put_in_its_place_since_is_not_taken_away_at_the_end() 
     assert signal.set_wakeup_fd(-1) == theirs.sending_fileno()
 
 
+def test_a_looper_that_quits_safely_runs_what_is_due_however_little_time_a_pump_has(host: Drum) -> None:
+    """U1, L5: the loop ends after it."""
+    ended: list[str] = []
+    log: list[str] = []
+    host.budget = 0.0
+    host.end = lambda: ended.append(log[-1])  # type: ignore[method-assign]
+    host.handler.post(host.looper.quit_safely)
+    for name in ("due", "due, too"):
+        host.handler.post(lambda name=name: log.append(name))
+    host.beat()
+
+    assert log == ["due", "due, too"]
+    assert ended == ["due, too"]
+
+
 def test_where_a_looper_was_told_to_quit_the_next_host_may_come_before_the_last_one_closes(host: Drum) -> None:
     """U1: and then it is the next one that dialogs are shown by."""
     host.looper.quit()

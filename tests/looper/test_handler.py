@@ -54,6 +54,19 @@ class Listening(Handler):
 # ---- binding and dispatch
 
 
+def test_a_message_knows_when_it_was_due_as_it_is_handled():
+    clock, seen = VirtualClock(100.0), []
+    looper = Looper.create_for_test(clock)
+    handler = Handler(looper, lambda message: seen.append((message.what, message.when)) or True)
+    handler.send_message_at_time(Message(1), 101.0)
+    handler.send_message(Message(2))
+    clock.now = 105.0
+
+    looper.pump()
+
+    assert seen == [(2, 100.0), (1, 101.0)]
+
+
 def test_a_handler_is_bound_to_the_threads_looper(looper):
     assert Handler().looper is looper
 

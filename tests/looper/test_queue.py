@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import math
+import signal
 import threading
 import weakref
 
@@ -67,6 +69,16 @@ def test_a_time_that_is_no_number_is_refused(queue, when):
         queue.put_at(Note("n", []), when)
 
 
+def test_a_delay_too_short_for_the_clock_to_show_goes_behind_what_was_put_before(queue):
+    log = []
+    queue.put(Note("first", log))
+    queue.put_after(Note("second", log), 1e-20)
+
+    queue.run_due()
+
+    assert log == ["first", "second"]
+
+
 def test_what_is_due_in_infinity_stays_until_it_is_removed(queue, clock):
     log = []
     note = Note("never", log)
@@ -128,6 +140,40 @@ def test_removed_items_never_outnumber_the_live_by_more_than_a_thousand(queue):
     assert queue.peek_when() is None
 
 
+def test_many_that_are_taken_back_are_cleaned_up_a_few_times_and_never_shown(queue, monkeypatch):
+    notes = [Note(n, []) for n in range(500)]
+    for note in notes:
+        queue.put_at(note, 1_000.0 + note.name)
+    compact, compacted = MessageQueue._compact_locked, []
+
+    def counting(queue):
+        compacted.append(len(queue._heap))
+        compact(queue)
+
+    monkeypatch.setattr(MessageQueue, "_compact_locked", counting)
+    queue.run_due()
+    for live in range(400, 100, -1):
+        queue.remove(notes[live])
+        assert repr(queue) == f"<MessageQueue at rest, {99 + live} pending>"
+
+    assert len(compacted) <= 3
+
+
+def test_what_was_found_and_put_anew_since_is_not_taken_back(queue, clock):
+    log = []
+    note = Note("again", log)
+    queue.put_at(note, 101.0)
+    found = queue._entries()
+    queue.remove(note)
+    queue.put_at(note, 102.0)
+
+    queue._remove_entries(found)
+
+    clock.now = 103.0
+    queue.run_due()
+    assert log == ["again"]
+
+
 def test_an_item_taken_back_may_be_put_again_at_once_and_runs_once(queue, clock):
     log = []
     note = Note("again", log)
@@ -156,6 +202,34 @@ def test_a_budget_of_nothing_runs_one_item_and_says_that_work_is_left(queue):
     assert log == ["a", "b", "c"]
 
 
+def test_a_queue_that_quits_safely_says_that_work_is_left(queue):
+    for name in "ab":
+        queue.put(Note(name, []))
+    queue.quit(safely=True)
+
+    assert queue.run_due(0.0) == 0.0
+    assert queue.run_due() is None
+
+
+@pytest.mark.parametrize("by", ["run_due", "run_until"])
+def test_what_ends_the_outer_loop_while_an_item_runs_one_of_its_own_ends_it_before_the_next_item(queue, by):
+    log = []
+
+    def nest():
+        queue.put(Note("ends it", log, queue.wake))
+        queue.put(Note("inner", log))
+        if by == "run_due":
+            queue.run_due()
+        else:
+            queue.run_until(lambda: "inner" in log)
+        queue.put(Note("next", log))
+
+    queue.put(Note("nests", log, nest))
+    queue.run_until(lambda: "ends it" in log, told=True)
+
+    assert log == ["nests", "ends it", "inner"]
+
+
 def test_an_item_that_puts_itself_for_ever_starves_neither_timers_nor_quit():
     queue = MessageQueue()
     log = []
@@ -181,6 +255,19 @@ def test_quit_rejects_what_is_pending_and_refuses_what_comes(queue):
     assert log == ["-due", "-later"]
     assert (queue.put(late), queue.put_at(late, 200.0), queue.put_front(late)) == (False, False, False)
     assert late.dropped == 0
+
+
+def test_what_was_rejected_is_not_kept_by_the_queue(queue):
+    notes = [Note("due", []), Note("later", [])]
+    queue.put(notes[0])
+    queue.put_at(notes[1], 101.0)
+    gone = [weakref.ref(note) for note in notes]
+
+    queue.quit()
+    del notes
+    gc.collect()
+
+    assert [note() for note in gone] == [None, None]
 
 
 def test_quit_safely_runs_what_is_due_and_rejects_the_rest(queue):
@@ -233,6 +320,34 @@ def test_a_loop_in_an_item_leaves_what_is_due_at_a_safe_quit_to_the_loop_around_
     assert log == ["nests", "in the inner loop", "in the outer loop"]
 
 
+def test_what_a_barrier_held_back_is_pending_once_after_a_safe_quit(queue):
+    log = []
+    token = queue.post_sync_barrier()
+    queue.put(Note("held", log))
+    queue.run_due()
+
+    queue.quit(safely=True)
+
+    assert repr(queue) == "<MessageQueue quitting, 1 pending>"
+    queue.remove_sync_barrier(token)
+    queue.run_due()
+    assert log == ["held"]
+
+
+def test_a_loop_in_an_item_is_not_told_to_wait_for_what_a_safe_quit_will_drop(queue):
+    rests = []
+
+    def quit_and_nest():
+        queue.quit(safely=True)
+        rests.append(queue.run_due())
+
+    queue.put_at(Note("later", []), 100.5)
+    queue.put(Note("nests", [], quit_and_nest))
+    queue.run_due()
+
+    assert rests == [None]
+
+
 def test_a_quit_after_a_safe_one_drops_no_more(queue):
     log = []
     queue.put(Note("due", log))
@@ -242,6 +357,21 @@ def test_a_quit_after_a_safe_one_drops_no_more(queue):
     queue.run_until()
 
     assert log == ["due"]
+
+
+def test_while_a_queue_quits_safely_only_what_is_due_counts_as_pending(queue):
+    shown = []
+
+    def quit_and_show():
+        queue.quit(safely=True)
+        shown.append(repr(queue))
+
+    queue.put(Note("quits", [], quit_and_show))
+    queue.put(Note("due", []))
+    queue.put_at(Note("later", []), 101.0)
+    queue.run_due()
+
+    assert shown == ["<MessageQueue quitting, 1 pending>"]
 
 
 def test_the_item_that_quits_the_queue_finishes_and_no_other_begins(queue):
@@ -284,9 +414,10 @@ def test_a_rejection_that_fails_is_reported_and_the_others_still_hear(queue, unc
     assert isinstance(uncaught.pop(), OSError)
 
 
-def test_an_item_that_raises_is_reported_once_and_the_next_one_runs(queue, uncaught):
+@pytest.mark.parametrize("kind", [OSError, IndexError])
+def test_an_item_that_raises_is_reported_once_and_the_next_one_runs(queue, uncaught, kind):
     def fail() -> None:
-        raise OSError("no")
+        raise kind("no")
 
     log = []
     failing = Note("failing", log, fail)
@@ -298,6 +429,18 @@ def test_an_item_that_raises_is_reported_once_and_the_next_one_runs(queue, uncau
     assert [str(error) for error in uncaught] == ["no"]
     uncaught.clear()
     assert log == ["failing", "-failing", "next"]  # told that it is over, as run() cannot be trusted to have noticed
+
+
+def test_an_item_whose_run_is_no_python_function_and_raises_is_reported_as_well(queue, uncaught):
+    broken, log = Note("broken", []), []
+    broken.run = {}.popitem
+    queue.put(broken)
+    queue.put(Note("next", log))
+
+    queue.run_due()
+
+    assert isinstance(uncaught.pop(), KeyError)
+    assert (broken.dropped, log) == (1, ["next"])
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
@@ -382,6 +525,26 @@ def test_a_sleeper_is_not_woken_for_what_is_due_later_than_its_next_item():
 
     queue.quit()
     thread.join()
+
+
+def test_a_queue_that_has_slept_until_its_next_item_polls_no_more():
+    queue, shown = MessageQueue(), []
+    queue.put_at(Note("timer", [], lambda: shown.append((queue.is_polling(), repr(queue)))), queue.clock() + 0.005)
+
+    queue.run_until(lambda: shown)
+
+    assert shown == [(False, "<MessageQueue running, 0 pending>")]
+
+
+def test_of_a_queue_that_is_gone_nothing_is_known_any_more():
+    queue = MessageQueue()
+    known = [each for each in _queue._live if each() is queue]
+
+    del queue
+    gc.collect()
+
+    assert len(known) == 1
+    assert known[0] not in _queue._live
 
 
 def test_an_empty_queue_pins_nothing_that_has_run(queue, clock):
@@ -576,6 +739,27 @@ def test_a_barrier_token_is_good_once(queue):
         queue.remove_sync_barrier(99)
 
 
+def test_a_queue_is_not_blocked_on_a_barrier_while_something_asynchronous_is_due(queue, clock):
+    queue.post_sync_barrier()
+    queue.run_due()
+    assert queue.is_blocked_on_barrier
+
+    queue.put_at(AsyncNote("passes", []), 101.0)
+    assert queue.is_blocked_on_barrier
+    clock.now = 101.0
+    assert not queue.is_blocked_on_barrier
+
+
+def test_of_what_a_barrier_holds_back_the_earliest_time_is_told(queue, clock):
+    queue.post_sync_barrier()
+    for now in (100.0, 105.0):
+        clock.now = now
+        queue.put(Note(now, []))
+    queue.run_due()
+
+    assert queue.peek_when() == 100.0
+
+
 def test_removing_a_barrier_wakes_the_loop_that_it_blocked():
     queue = MessageQueue()
     log = []
@@ -607,6 +791,21 @@ def test_behind_a_barrier_only_an_asynchronous_item_wakes_the_sleeper():
     thread.join(5)
 
     assert log == ["passes", "-held"]
+
+
+def test_behind_a_barrier_a_host_is_called_for_what_stands_before_it_and_not_for_what_is_to_come(queue):
+    log, calls = [], []
+    queue.post_sync_barrier()
+    queue.set_host(lambda: calls.append("wake"))
+    queue.run_due()
+    calls.clear()
+
+    queue.put_at(Note("held", log), 101.0)
+    assert calls == []
+    queue.put_front(Note("first", log))
+    assert calls == ["wake"]
+    queue.run_due()
+    assert log == ["first"]
 
 
 # ---- idle handlers
@@ -648,13 +847,41 @@ def test_an_idle_handler_is_not_called_again_for_a_wake_up_without_an_item():
     assert log == ["idle"]
 
 
+def test_an_idle_handler_is_not_called_while_a_budget_leaves_work(queue):
+    log = []
+    queue.add_idle_handler(lambda: log.append("idle"))
+    for name in "ab":
+        queue.put(Note(name, log))
+
+    queue.run_due(0.0)
+    assert log == ["a"]
+    queue.run_due()
+    assert log == ["a", "b", "idle"]
+
+
+def test_an_idle_handler_that_comes_while_the_queue_sleeps_is_called_before_it_sleeps_on():
+    queue, log = MessageQueue(), []
+    thread = threading.Thread(target=queue.run_until)
+    thread.start()
+    while not queue.is_polling():
+        pass
+
+    queue.add_idle_handler(lambda: (log.append("idle"), queue.quit()))
+    queue.wake()
+    thread.join(5)
+    queue.quit()
+
+    assert log == ["idle"]
+
+
 def test_an_idle_handler_that_answers_false_or_raises_is_removed(queue, uncaught):
     calls = []
     queue.add_idle_handler(lambda: calls.append("once"))
     queue.add_idle_handler(lambda: 1 / 0)
 
-    queue.run_due()
-    queue.run_due()
+    for _ in range(2):
+        queue.put(Note("n", []))
+        queue.run_due()
 
     assert calls == ["once"]
     assert isinstance(uncaught.pop(), ZeroDivisionError)
@@ -671,6 +898,16 @@ def test_an_idle_handler_that_answers_false_is_called_once(queue):
     assert asked == ["once", "stays", "stays"]
 
 
+def test_an_idle_handler_is_not_called_for_a_queue_that_quits(queue):
+    log = []
+    queue.add_idle_handler(lambda: log.append("idle"))
+    queue.put(Note("quits", log, queue.quit))
+
+    queue.run_due()
+
+    assert log == ["quits"]
+
+
 def test_what_an_idle_handler_puts_runs_without_a_sleep(queue):
     log = []
     queue.add_idle_handler(lambda: queue.put(Note("from idleness", log)) and None)
@@ -678,6 +915,25 @@ def test_what_an_idle_handler_puts_runs_without_a_sleep(queue):
     queue.run_until(lambda: log)
 
     assert log == ["from idleness"]
+
+
+def test_what_an_idle_handler_puts_runs_in_the_same_pump(queue):
+    log = []
+    queue.add_idle_handler(lambda: queue.put(Note("put", log)))
+
+    queue.run_due()
+
+    assert log == ["put"]
+
+
+def test_no_idle_handler_is_called_as_a_loop_ends(queue):
+    log = []
+    queue.add_idle_handler(lambda: log.append("idle"))
+    queue.put(Note("ends it", log, queue.wake))
+
+    queue.run_until(lambda: log, told=True)
+
+    assert log == ["ends it"]
 
 
 def test_removing_an_idle_handler_finds_it_by_equality(queue):
@@ -688,13 +944,14 @@ def test_removing_an_idle_handler_finds_it_by_equality(queue):
             self.calls += 1
             return True
 
-    handlers = Handlers()
+    handlers, others = Handlers(), Handlers()
+    queue.add_idle_handler(others.idle)
     queue.add_idle_handler(handlers.idle)
     queue.remove_idle_handler(handlers.idle)
 
     queue.run_due()
 
-    assert handlers.calls == 0
+    assert (handlers.calls, others.calls) == (0, 1)
 
 
 def test_a_queue_is_idle_while_nothing_is_due(queue, clock):
@@ -753,6 +1010,16 @@ def test_a_host_is_called_for_what_was_put_before_it_came(queue):
     assert calls == ["wake"]
 
 
+def test_a_queue_whose_host_has_left_sleeps_no_more(queue):
+    queue.set_host(lambda: None)
+    queue.run_due()
+    assert queue.is_polling()
+
+    queue.set_host(None)
+
+    assert not queue.is_polling()
+
+
 def test_a_host_is_not_called_for_what_is_due_after_its_next_pump(queue):
     calls = []
     queue.put_at(Note("soon", []), 101.0)
@@ -760,7 +1027,8 @@ def test_a_host_is_not_called_for_what_is_due_after_its_next_pump(queue):
     assert queue.run_due() == 1.0
     calls.clear()
 
-    queue.put_at(Note("later", []), 102.0)
+    for when in (101.0, 102.0):
+        queue.put_at(Note("later", []), when)
     assert calls == []
     queue.put_at(Note("earlier", []), 100.5)
     assert calls == ["wake"]
@@ -849,6 +1117,32 @@ def test_an_interrupt_comes_between_two_items_and_once(queue):
     assert log == ["first", "second"]
 
 
+def test_what_was_handed_out_does_not_come_back_when_an_interrupt_strikes_later(queue):
+    note = Note("handed out", [])
+    queue.put(note)
+    assert queue.next(0) is note
+    queue.interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.run_due()
+    queue.run_due()
+
+    assert note.ran == 0
+
+
+def test_a_ctrl_c_right_after_an_item_is_not_taken_for_its_failure(queue):
+    note, before = Note("ran", []), signal.signal(signal.SIGINT, signal.default_int_handler)
+    note.run = functools.partial(signal.raise_signal, signal.SIGINT)
+    queue.put(note)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            queue.run_due()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert note.dropped == 0
+
+
 def test_next_waits_for_what_another_thread_puts():
     queue, log = MessageQueue(), []
     note = Note("put", log)
@@ -865,6 +1159,16 @@ def test_next_waits_for_what_another_thread_puts():
 
     assert taken is note
     assert log == []
+
+
+def test_next_gives_up_when_the_queue_quits():
+    queue, taken = MessageQueue(), []
+    queue.quit()
+    taker = threading.Thread(target=lambda: taken.append(queue.next()), daemon=True)
+    taker.start()
+    taker.join(5)
+
+    assert taken == [None]
 
 
 def test_next_gives_up_when_its_time_is_up_also_where_something_is_due_later():

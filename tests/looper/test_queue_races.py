@@ -33,11 +33,13 @@ def in_a_thread(run):
 
 @pytest.mark.parametrize(("function", "mark"), ASLEEP, ids=NAMES)
 @pytest.mark.parametrize("put", PUTS)
-@pytest.mark.parametrize("waiting", [False, True], ids=["empty", "with a timer"])
-def test_what_is_put_while_the_consumer_falls_asleep_wakes_it(function, mark, put, waiting):
+@pytest.mark.parametrize("queue_is", ["empty", "with a timer", "watched"])
+def test_what_is_put_while_the_consumer_falls_asleep_wakes_it(function, mark, put, queue_is):
     queue, log = MessageQueue(), []
-    if waiting:
+    if queue_is == "with a timer":
         queue.put_at(Note("far off", log), queue.clock() + 3_600)
+    elif queue_is == "watched":
+        queue.set_watch(lambda item: item.run())
     note = Note("put", log)
 
     with before(function, mark, lambda: PUTS[put](queue, note)) as met:
@@ -94,9 +96,16 @@ def test_behind_a_barrier_the_consumer_does_not_sleep_over_what_frees_it(functio
 
 @pytest.mark.parametrize("mark", ["S1,", "S3"])
 @pytest.mark.parametrize("put", PUTS)
-def test_what_is_put_at_the_end_of_a_pump_calls_the_host(mark, put):
+@pytest.mark.parametrize("last", ["waited for nothing", "waited for what was taken back"])
+def test_what_is_put_at_the_end_of_a_pump_calls_the_host(mark, put, last):
     queue, log, calls = MessageQueue(), [], []
     queue.set_host(lambda: calls.append("wake"))
+    if last == "waited for what was taken back":
+        soon = Note("taken back", log)
+        queue.put_at(soon, queue.clock() + 0.005)
+        queue.run_due()
+        queue.remove(soon)
+        calls.clear()
     function = MessageQueue._rest if mark == "S3" else MessageQueue._announce_rest
 
     with before(function, mark, lambda: PUTS[put](queue, Note("put", log)), here=True) as met:
@@ -134,6 +143,42 @@ def test_a_put_that_meets_a_quit_is_refused_or_taken_and_never_both(function, ma
     if driven == "by nobody":
         queue.run_until()  # what a safe quit leaves to the loop
     assert note.ran + note.dropped == taken, (taken, log)
+
+
+def test_an_item_that_is_put_again_while_its_last_putter_sees_the_quit_is_refused():
+    # The first putter has put the item, sees the quit, and is about to take it out again. It has run meanwhile. Were it
+    # taken a second time now, the first would take out that stay, and say that it was not run.
+    queue, log, said = MessageQueue(VirtualClock(100.0)), [], []
+    note, put_again, first_is_over = Note("put", log), threading.Event(), threading.Event()
+
+    class Inbox(deque):
+        def append(self, item):
+            super().append(item)
+            if threading.current_thread() is second:
+                put_again.set()
+                first_is_over.wait(5)
+            else:
+                queue.quit(safely=True)
+
+        def remove(self, item):
+            if threading.current_thread() is not second:
+                queue.run_due()
+                second.start()
+                assert put_again.wait(5)
+            super().remove(item)
+
+    def put_once_more():
+        said.append(queue.put(note))
+        put_again.set()
+
+    second = threading.Thread(target=put_once_more, daemon=True)
+    queue._inbox = Inbox()
+    first = queue.put(note)
+    first_is_over.set()
+    second.join(5)
+
+    assert (first, said) == (True, [False])
+    assert log == ["put"]
 
 
 def test_questions_are_answered_while_others_put_and_the_consumer_runs():

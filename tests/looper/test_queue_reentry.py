@@ -121,6 +121,8 @@ def test_a_ctrl_c_at_any_point_of_a_run_loses_no_item_and_leaves_no_lock_held(st
         assert not lost, f"point {at}: {lost} of {notes[0].log}"
         twice = [note for note in notes if note.ran > 1]
         assert not twice, f"point {at}: {twice}"
+        times = [101.0 if n in (4, 5) else 100.0 for n in notes[0].log if n != 8]
+        assert times == sorted(times), f"point {at}: {notes[0].log}"
         at += 1
     assert at > 60
 

@@ -61,6 +61,19 @@ def test_its_clock_measures_what_it_was_moved(shadow):
     assert clock() - began == 2.5
 
 
+def test_idle_runs_what_is_due_as_the_looper_quits_safely(shadow):
+    ran = []
+    handler = Handler(shadow.looper)
+    handler.post(lambda: (ran.append("quits"), shadow.looper.quit_safely()))
+    handler.post(lambda: ran.append("due"))
+    handler.post(lambda: ran.append("due, too"))
+    handler.post_delayed(lambda: ran.append("later"), 5)
+
+    shadow.idle_for(10)
+
+    assert ran == ["quits", "due", "due, too"]
+
+
 def test_run_to_next_task_goes_to_its_time_and_runs_all_of_that_time(shadow):
     ran = []
     handler = Handler(shadow.looper)

@@ -182,10 +182,10 @@ class Host:
                 return
             if self._interrupted:
                 raise KeyboardInterrupt
-            if self._queue.is_quitting:  # the main looper was told to: the program ends
-                self.end()
-            elif seconds is not None:
+            if seconds is not None:
                 self._arm(seconds)
+            elif self._queue.is_quitting:  # the main looper was told to, and what was due has run: the program ends
+                self.end()
         except BaseException as failure:  # noqa: BLE001  (H1)
             self._stop(failure)
 

@@ -325,8 +325,7 @@ class MessageQueue:
             self._leave()
             if self._depth:
                 self._attention = True  # a `wake` in this loop may have been meant for the one around it
-            elif self._host is not None:
-                self._announce_rest()
+            else:
                 self._call_host()
 
     def run_due(self, budget: float | None = None) -> float | None:
@@ -349,7 +348,7 @@ class MessageQueue:
             if self._idle_handlers and not self._quitting and self.is_idle() and self._be_idle():
                 self._drain(done)
         finally:
-            self._leave()
+            self._leave(comes_again=True)
         rest = self._announce_rest()
         if self._depth:
             self._attention = True  # as in run_until
@@ -578,12 +577,12 @@ class MessageQueue:
             self._owner = here
             self._depth += 1
 
-    def _leave(self) -> None:
+    def _leave(self, *, comes_again: bool = False) -> None:
         with self._lock:
             self._depth -= 1
             sweep = self._quitting and not self._depth
-        if sweep:
-            self._sweep(-inf)
+        if sweep:  # what was due at a safe quit, and is left by a budget, is for the next run
+            self._sweep(self._limit if comes_again else -inf)
 
     # ---- quitting
 
@@ -598,7 +597,7 @@ class MessageQueue:
         What is pending is rejected: by the consumer as it leaves its loop, or here where no loop is running.
 
         Args:
-            safely: What is due by now still runs.
+            safely: What is due by now still runs, in the next `run_due` where the budget of one has left it.
 
         Threads: any, at any point.
         """
@@ -861,8 +860,8 @@ class MessageQueue:
                 times.append(self._inbox[0].when)
             except IndexError:
                 pass
+            empty = not (times or self._heap)
         when = min(due, min(times, default=inf))
-        empty = when == inf and not (times or self._heap)
         return None if empty or when > self._limit else when
 
     def _first_in_heap_locked(self) -> float:
