@@ -22,6 +22,7 @@ from vmscope import (
     CompletableDeferred,
     CompletableJob,
     CompletionHandlerError,
+    CoroutineContext,
     CoroutineExceptionHandler,
     CoroutineScope,
     CoroutineStart,
@@ -77,6 +78,7 @@ def test_each_state_has_its_name_and_its_flags(main: VMain, scope: CoroutineScop
     child = Job(parent)
     parent.complete()
     assert flags(parent) == ("Completing", True, False, False)
+    parent.ensure_active()
 
     child.complete()
     assert flags(parent) == ("Completed", False, True, False)
@@ -259,7 +261,7 @@ def test_a_cause_that_is_no_exception_is_refused(cause: Any) -> None:
     """J7"""
     job = Job()
 
-    with pytest.raises(TypeError, match="exception"):
+    with pytest.raises(TypeError, match=r"cancel\(cause=...\) takes an exception, got"):
         job.cancel("gone", cause)
 
     assert job.is_active
@@ -701,6 +703,27 @@ def test_a_child_that_comes_as_its_parent_ends_belongs_to_nobody_or_is_waited_fo
     assert list(parent.children) == []
 
 
+class Lasting(CompletableJob):
+    """Takes its time when it is cancelled: until it is completed."""
+
+    __slots__ = ()
+    _ends_on_cancel = False
+
+
+@pytest.mark.parametrize("ends", ["complete", "cancel"])
+def test_a_child_that_comes_as_its_parent_ends_and_takes_its_time_has_none(ends: str) -> None:
+    """J8, I1"""
+    parent = Job()
+    with struck(Job._put_locked, getattr(parent, ends)) as met:
+        child = Lasting(parent)
+
+    assert met
+    assert parent.is_completed
+    assert (child.is_cancelled, child.is_completed, child.parent) == (True, False, None)
+    child.complete()
+    assert child.is_completed
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_child_that_ends_as_it_comes_leaves_its_parent(when: str) -> None:
     """J8, I1: one that is known before its parent has it; a signal handler ends it there."""
@@ -726,6 +749,7 @@ def test_a_child_that_ends_as_it_comes_leaves_its_parent(when: str) -> None:
     child = Known(parent)
 
     assert child.is_completed
+    assert child.parent is None
     assert list(parent.children) == []
     assert parent.complete()
     assert parent.is_completed
@@ -760,6 +784,25 @@ def test_a_join_that_is_cancelled_as_the_job_ends_is_cancelled_once(
     main.run_current()
 
     assert seen == ["struck"]
+
+
+def test_a_failure_is_told_though_a_signal_handler_cancels_as_it_is_noted(
+    main: VMain, seen: list[BaseException]
+) -> None:
+    """J13, I3: the first cause stays."""
+
+    def fail() -> None:
+        raise failure
+
+    failure = LookupError("first")
+    handler = CoroutineExceptionHandler(lambda context, error: seen.append(error))
+    job = CoroutineScope(SupervisorJob() + Dispatchers.Main + handler).launch(fail)
+    with struck(Job._add_cause_locked, lambda: job.cancel("struck"), at="return") as met:
+        main.run_current()
+
+    assert met
+    assert job.is_completed
+    assert seen.pop() is failure
 
 
 def test_a_failure_that_comes_again_and_again_is_kept_once(main: VMain, seen: list[BaseException]) -> None:
@@ -986,6 +1029,57 @@ def test_a_child_that_comes_after_its_parents_end_is_cancelled_at_once() -> None
 
 
 # ---- J15, J16: a Job where it means nothing
+
+
+def test_a_child_that_comes_while_its_parents_failure_is_told_belongs_to_nobody(main: VMain) -> None:
+    """J8, I1: the handler of the failure starts it; it is cancelled, and may clean up as long as it likes."""
+    children: list[Job] = []
+
+    def tell(context: CoroutineContext, error: BaseException) -> None:
+        scope = CoroutineScope(context)
+        children.append(scope.launch(with_context, NonCancellable, delay, 1.0, start=CoroutineStart.ATOMIC))
+
+    def fail() -> None:
+        raise LookupError
+
+    parent = CoroutineScope(Dispatchers.Main + CoroutineExceptionHandler(tell)).launch(fail)
+    main.run_current()
+
+    assert parent.is_completed
+    assert (children[0].is_cancelled, children[0].is_completed, children[0].parent) == (True, False, None)
+    main.drain()
+    assert children[0].is_completed
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in order", "in reverse"])
+def test_a_job_that_is_cancelled_while_it_completes_waits_for_each_child(order: tuple[int, int]) -> None:
+    """J8, I2"""
+    parent = Job()
+    children = [Lasting(parent), Lasting(parent)]
+    parent.complete()
+
+    parent.cancel()
+
+    for number in order:
+        assert not parent.is_completed
+        children[number].complete()
+    assert parent.is_completed
+
+
+def test_a_job_beside_noncancellable_reports_the_failures_of_its_children_itself(
+    uncaught: list[BaseException],
+) -> None:
+    """J15: NonCancellable is nobody's parent."""
+
+    def fail() -> None:
+        raise failure
+
+    failure, parent = LookupError("lost"), Job(NonCancellable)
+    job = CoroutineScope(parent + Dispatchers.Unconfined).launch(fail)
+
+    assert job.is_completed
+    assert (parent.parent, list(NonCancellable.children)) == (None, [])
+    assert uncaught.pop() is failure
 
 
 def test_two_jobs_cannot_be_added() -> None:
@@ -1377,6 +1471,65 @@ def test_who_is_cancelled_by_a_signal_handler_as_he_begins_to_join_does_not_wait
     assert joining.is_cancelled
     assert joining.is_completed
     awaited.complete()
+
+
+@pytest.mark.parametrize("meanwhile", ["while it waits", "between two waits"])
+def test_one_that_waits_again_and_again_beside_its_children_keeps_nothing_of_it(main: VMain, meanwhile: str) -> None:
+    """F42: in the list of a job that waits stands the place of that wait, once children have come after it."""
+
+    def body() -> Generator[Any, Any, None]:
+        for _ in range(10):
+            if meanwhile == "between two waits":
+                Job(job).complete()
+            gate[:] = [Job()]
+            yield from gate[0].join()
+
+    gate: list[CompletableJob] = []
+    job = CoroutineScope(Dispatchers.Main).launch(body)
+    sizes: list[int] = []
+    for _ in range(10):
+        main.run_current()
+        if meanwhile == "while it waits":
+            for _ in range(2):
+                Job(job).complete()
+        sizes.append(len(job._nodes or ()))
+        gate[0].complete()
+    main.run_current()
+
+    assert max(sizes) <= 1
+    assert job.is_completed
+
+
+def test_who_is_cancelled_while_he_joins_leaves_nothing_behind(main: VMain, scope: CoroutineScope) -> None:
+    """J7, F42: a job that lives for long may be joined by many."""
+    lasting = Job()
+    joining = scope.launch(lasting.join)
+    gone = weakref.ref(joining)
+    main.run_current()
+
+    joining.cancel()
+    main.run_current()
+    del joining
+    gc.collect()
+
+    assert gone() is None
+    lasting.complete()
+
+
+@pytest.mark.parametrize("at", ["call", "return"])
+@pytest.mark.parametrize("ends", ["complete", "cancel"])
+def test_a_job_that_a_signal_handler_ends_as_somebody_begins_to_join_it_is_joined(
+    main: VMain, scope: CoroutineScope, ends: str, at: str
+) -> None:
+    """J5, J7: both are of one tree, so the handler gets into its lock."""
+    joined = Job(scope.coroutine_context[Job])
+    joining = scope.launch(joined.join)
+
+    with struck(Job._put_locked, getattr(joined, ends), at=at) as met:
+        main.run_current()
+
+    assert met
+    assert (joining.is_completed, joining.is_cancelled) == (True, False)
 
 
 def test_a_join_that_is_cancelled_as_the_job_ends_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,45 @@ def test_100000_resumes_in_a_row_do_not_grow_the_stack(main: VMain, on_main: OnM
     assert on_main(body) == "over"
 
 
+WAYS_TO_END: dict[str, Callable[[VMain, Any], object]] = {
+    "resumed in the block": lambda main, cont: cont.resume(),
+    "resumed": lambda main, cont: main.post(cont.resume),
+    "cancelled in the block": lambda main, cont: cont.cancel(),
+    "cancelled": lambda main, cont: main.post(cont.cancel),
+    "the block raises": lambda main, cont: int("no number"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_END)
+def test_a_wait_that_is_over_is_not_kept_until_the_next_one(main: VMain, on_main: OnMain, way: str) -> None:
+    """F42: nor what its hooks refer to."""
+
+    class Held:
+        def hook(self, cause: BaseException | None) -> None:
+            pass
+
+    def block(cont: Any) -> None:
+        held = Held()
+        kept.append(weakref.ref(held))
+        cont.invoke_on_cancellation(held.hook)
+        WAYS_TO_END[way](main, cont)
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from suspend_cancellable_coroutine(block)
+        except (CancellationException, ValueError):
+            pass
+        yield from suspend_coroutine(lambda cont: main.post(cont.resume))
+        gc.collect()
+        alive.append(kept[0]() is not None)
+
+    kept: list[Any] = []
+    alive: list[bool] = []
+    on_main(body)
+
+    assert alive == [False]
+
+
 # ---- P2: the rules of resuming (a second resume: test_bad_input)
 
 

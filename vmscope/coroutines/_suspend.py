@@ -269,6 +269,7 @@ class Continuation(Suspension[T_co]):
             with frame._lock:
                 state = job._state
                 if state < _COMPLETED and _ACTIVE <= frame._state <= _COMPLETING:
+                    self._phase = UNDECIDED  # a finalizer that ends `job` as it is added tells this wait already
                     job._add_locked(self)
                     if job._state == state and frame._state <= _COMPLETING:  # no finalizer came in as it was added
                         frame._waiter = self
