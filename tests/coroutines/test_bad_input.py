@@ -296,8 +296,9 @@ DROPPED: dict[str, Callable[[], object]] = {
 def test_a_suspending_call_that_is_dropped_warns_and_says_how_to_write_it(
     name: str, function: Callable[[], object]
 ) -> None:
-    with pytest.warns(VmScopeWarning, match=rf"{name}\(.*(yield from|await)"):
+    with pytest.warns(VmScopeWarning, match=rf"{name}\(.*(yield from|await)") as warned:
         function()
+    assert [warning.filename for warning in warned] == [__file__]  # the line that dropped it
 
 
 @pytest.mark.parametrize("call", [yield_, functools.partial(with_context, Dispatchers.Default, nothing)])

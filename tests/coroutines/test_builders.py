@@ -1133,14 +1133,16 @@ class HasMethods:
 def test_a_compiled_generator_is_run_and_what_has_only_some_of_its_methods_is_a_value(main: VMain) -> None:
     """B15"""
     scope = CoroutineScope(Dispatchers.Main)
-    ready, partial = HasMethods("send", "throw", "close"), HasMethods("send", "throw")
+    ready = HasMethods("send", "throw", "close")
+    partial = [HasMethods("send", "throw"), HasMethods("send", "close"), HasMethods("throw", "close")]
 
     by_itself = scope.async_(ready)  # type: ignore[arg-type]
     given = scope.async_(lambda: HasMethods("send", "throw", "close"))
-    plain = scope.async_(lambda: partial)
+    plain = [scope.async_(lambda value=value: value) for value in partial]
     main.advance(1)
 
     assert by_itself.get_completed() == given.get_completed() == "from the body"
-    assert plain.get_completed() is partial
-    with pytest.raises(TypeError, match="takes a block"):
-        scope.launch(HasMethods("send"))  # type: ignore[arg-type]
+    assert [deferred.get_completed() for deferred in plain] == partial
+    for name in ("send", "throw"):
+        with pytest.raises(TypeError, match="takes a block"):
+            scope.launch(HasMethods(name))  # type: ignore[arg-type]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -823,9 +825,10 @@ def test_a_worker_that_cannot_hand_over_works_on_and_the_view_is_closed_until_it
     assert log == [*(f"{number} runs" for number in range(39)), "last runs"]
 
     queue.closed = False
-    view.dispatch(EmptyCoroutineContext, Task("again", log))
+    for name in ("again", "once more"):
+        view.dispatch(EmptyCoroutineContext, Task(name, log))
     queue.run_all()
-    assert log[40:] == ["again runs"]
+    assert log[40:] == ["again runs", "once more runs"]
 
 
 def test_a_worker_that_the_executor_drops_takes_what_waits_for_it_along() -> None:
@@ -894,6 +897,7 @@ def test_a_view_as_wide_as_its_parent_may_be_the_parent() -> None:
     assert view.limited_parallelism(2) is view
     assert view.limited_parallelism(99) is view
     assert view.limited_parallelism(1) is not view
+    assert repr(view.limited_parallelism(99, "database")) == "database"
 
 
 @pytest.mark.parametrize("meanwhile", ["a worker takes it", "another thread changes the queue"])
@@ -967,6 +971,44 @@ def test_a_task_that_comes_as_the_worker_of_a_view_leaves_is_run() -> None:
     own.run_all()
 
     assert log == ["first runs", "put", "second runs"]
+
+
+def test_a_worker_that_gave_its_place_to_another_runs_no_more() -> None:
+    """D11: a signal handler dispatches as the worker leaves; the place is that of the worker it asked for."""
+    own = QueueDispatcher()
+    view = own.limited_parallelism(1)
+    log: list[str] = []
+
+    class Struck(deque[Any]):
+        def __len__(self) -> int:
+            if log == ["first runs"]:
+                log.append("struck")
+                view.dispatch(EmptyCoroutineContext, Task("second", log))
+            return super().__len__()
+
+    assert isinstance(view, LimitedDispatcher)
+    view._queue = Struck()
+    view.dispatch(EmptyCoroutineContext, Task("first", log))
+    own.queue.pop(0).run()
+
+    assert log == ["first runs", "struck"]
+    own.run_all()
+    assert log == ["first runs", "struck", "second runs"]
+
+
+def test_a_task_that_has_run_is_not_kept_by_its_thread(log: list[str]) -> None:
+    """F42, D11"""
+    own = QueueDispatcher()
+    task = Task("task", log)
+    gone = weakref.ref(task)
+    own.limited_parallelism(1).dispatch(EmptyCoroutineContext, task)
+    own.run_all()
+
+    del task
+    gc.collect()
+
+    assert log == ["task runs"]
+    assert gone() is None
 
 
 def test_a_view_of_main_is_main(main: VMain) -> None:

@@ -28,6 +28,7 @@ from vmscope import (
     with_timeout,
     yield_,
 )
+from vmscope.coroutines._suspend import Continuation
 from vmscope.flow import (
     EventFlow,
     Flow,
@@ -1055,3 +1056,16 @@ def test_an_event_to_all_that_one_has_not_finished_is_given_to_the_next(main: VM
 
     assert log == [("fast", "x"), ("fast", "y"), ("next", "x"), ("next", "y")]
     assert events.pending == ()
+
+
+def test_an_event_for_a_collector_that_is_cancelled_as_it_begins_to_wait_is_kept(main: VMain) -> None:
+    events: EventFlow[int] = EventFlow()
+    log: list[Any] = []
+    job = collecting(events, log.append)
+
+    with struck(Continuation._suspend, lambda: (events.send(1), job.cancel()), at="return") as met:
+        main.run_current()
+
+    assert met
+    assert job.is_completed
+    assert (log, events.pending) == ([], (1,))

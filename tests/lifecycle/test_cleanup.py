@@ -588,6 +588,25 @@ def test_a_store_waits_for_what_left_it_before(main: VMain, log: list[str]) -> N
     assert log[-1] == "cleared done"
 
 
+def test_who_keeps_the_context_of_a_clean_up_keeps_no_view_model(main: VMain) -> None:
+    """F42"""
+    kept: list[Any] = []
+
+    class Screen(ViewModel):
+        async def on_cleared_async(self) -> None:
+            kept.append(current_context())
+
+    screen = Screen()
+    gone = weakref.ref(screen)
+    screen.clear()
+    main.drain()
+    del screen
+    gc.collect()
+
+    assert len(kept) == 1
+    assert gone() is None
+
+
 def test_a_store_raises_what_its_clear_raised_after_waiting(main: VMain, log: list[str]) -> None:
     class Bad(ViewModel):
         def on_cleared(self) -> None:

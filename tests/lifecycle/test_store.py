@@ -70,6 +70,22 @@ def test_clear_clears_all_in_order_and_the_store_can_be_used_again(log: list[str
     assert store.keys() == {"d"}
 
 
+def test_a_view_model_that_clears_itself_in_its_own_way_may_stand_in_it() -> None:
+    class Own(ViewModel):
+        def clear(self) -> None:
+            cleared.append(self)
+
+    cleared: list[ViewModel] = []
+    store, own = ViewModelStore(), Own()
+    store.put("own", own)
+    assert own.view_model_scope.is_active
+
+    store.clear()
+
+    assert cleared == [own]
+    own.view_model_scope.cancel()
+
+
 def test_a_clear_that_fails_still_clears_the_others(log: list[str]) -> None:
     store = ViewModelStore()
     store.put("a", Model(log, "a", OSError("a")))

@@ -325,3 +325,26 @@ def test_the_key_of_the_scope_is_refused_for_other_closeables():
 def test_failures_belong_to_a_model_and_not_to_its_class():
     with pytest.raises(AttributeError, match="failures belong to a ViewModel, not to its class"):
         ViewModel.failures
+
+
+def test_methods_of_two_builtin_objects_are_two_closeables() -> None:
+    screen, lists = ViewModel(), [[1], [1]]
+    for each in lists:
+        screen.add_closeable(each.clear)
+
+    screen.clear()
+
+    assert lists == [[], []]
+
+
+def test_what_was_closed_is_not_kept(log: list[str]) -> None:
+    screen, closeable = ViewModel(), Res(log, "held")
+    screen.add_closeable(closeable)
+    gone = weakref.ref(closeable)
+
+    screen.clear()
+    del closeable
+    gc.collect()
+
+    assert log == ["close held"]
+    assert gone() is None

@@ -66,7 +66,7 @@ class CoroutineDispatcher(ContextElement):
         suspension. Views of one dispatcher are independent of each other.
         Kotlin: limitedParallelism.
         """
-        checked_parallelism(parallelism)
+        check_parallelism(parallelism)
         return LimitedDispatcher(self, parallelism, name)
 
     def as_executor(self) -> Any:
@@ -106,8 +106,8 @@ class CoroutineDispatcher(ContextElement):
         return False
 
 
-def checked_parallelism(parallelism: object) -> int:
-    """Return `parallelism`.
+def check_parallelism(parallelism: object) -> None:
+    """Refuse what is no parallelism.
 
     Raises:
         TypeError, ValueError: It is no whole number from 1 up.
@@ -116,7 +116,6 @@ def checked_parallelism(parallelism: object) -> int:
         raise TypeError(f"parallelism must be a whole number, got {parallelism!r}")
     if parallelism < 1:
         raise ValueError(f"parallelism must be at least 1, got {parallelism!r}")
-    return parallelism
 
 
 class Once:
@@ -166,7 +165,7 @@ class _Unconfined(CoroutineDispatcher):
         Raises:
             NotImplementedError: Always.
         """
-        checked_parallelism(parallelism)
+        check_parallelism(parallelism)
         raise NotImplementedError("limited_parallelism is not supported for Dispatchers.Unconfined: it has no threads")
 
     def _needs_dispatch(self, coroutine: Any) -> bool:
@@ -207,7 +206,7 @@ class LimitedDispatcher(CoroutineDispatcher):
 
     def limited_parallelism(self, parallelism: int, name: str | None = None) -> CoroutineDispatcher:
         """Return a view of at most `parallelism` tasks at once; this one where it allows no more anyway."""
-        checked_parallelism(parallelism)
+        check_parallelism(parallelism)
         if parallelism >= self.limit and name is None:
             return self
         return LimitedDispatcher(self, parallelism, name)

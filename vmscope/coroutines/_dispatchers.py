@@ -14,7 +14,7 @@ from .._errors import IllegalStateError
 from .._primitives import current_thread
 from ..looper._handler import Handler
 from ..looper._looper import Looper
-from ._dispatcher import CoroutineDispatcher, Runnable, Unconfined, checked_parallelism
+from ._dispatcher import CoroutineDispatcher, Runnable, Unconfined, check_parallelism
 from ._main import HandlerDispatcher, Main, MainDispatcher
 from ._pool import IO, Default, Pool, shut_and_join
 
@@ -137,7 +137,7 @@ def new_fixed_thread_pool_context(threads: int, name: str) -> ThreadPoolDispatch
 
     Kotlin: newFixedThreadPoolContext.
     """
-    checked_parallelism(threads)
+    check_parallelism(threads)
     if not isinstance(name, str):
         raise TypeError(f"the name of a thread pool must be a string, got {name!r}")
     return ThreadPoolDispatcher(threads, name)

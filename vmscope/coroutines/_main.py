@@ -15,7 +15,7 @@ from .._errors import MissingMainError, RejectedExecutionError
 from .._primitives import RLock, get_ident
 from ..looper import _looper as main_room
 from ..looper._looper import Looper
-from ._dispatcher import CoroutineDispatcher, NamedDispatcher, Runnable, checked_parallelism
+from ._dispatcher import CoroutineDispatcher, NamedDispatcher, Runnable, check_parallelism
 
 if TYPE_CHECKING:
     from ..looper._handler import Handler
@@ -52,7 +52,7 @@ class LooperDispatcher(CoroutineDispatcher):
 
     def limited_parallelism(self, parallelism: int, name: str | None = None) -> CoroutineDispatcher:
         """Return this dispatcher: one thread is the least there can be. With a name, the same under that name."""
-        checked_parallelism(parallelism)
+        check_parallelism(parallelism)
         return self if name is None else NamedDispatcher(self, name)
 
     def _needs_dispatch(self, coroutine: Any) -> bool:

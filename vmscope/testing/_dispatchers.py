@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from .._errors import IllegalStateError
-from ..coroutines._dispatcher import CoroutineDispatcher, Runnable, checked_parallelism
+from ..coroutines._dispatcher import CoroutineDispatcher, Runnable, check_parallelism
 from ..coroutines._dispatchers import Dispatchers
 from ..coroutines._main import Posted, _main
 from ._scheduler import TestScheduler
@@ -46,7 +46,7 @@ class TestDispatcher(CoroutineDispatcher):
 
     def limited_parallelism(self, parallelism: int, name: str | None = None) -> CoroutineDispatcher:
         """Return this dispatcher, or a view with a name: a test has one thread."""
-        checked_parallelism(parallelism)
+        check_parallelism(parallelism)
         return self if name is None else type(self)(self.scheduler, name)
 
     def _dispatch(self, coroutine: Any) -> None:
