@@ -6,7 +6,8 @@ Which tests those are is recorded once, per test, by sys.monitoring: it sees all
 tests that trace for themselves.
 
 A test counts as hung after `_GRACE` seconds and many times what it took when it was recorded. What runs as the module
-is imported cannot be put in so; such a mutant is tried in a process that imports it (`ImportWith`).
+is imported cannot be put in so; such a mutant is tried in a process that imports it (`ImportWith`). So is one that no
+test was seen to reach: it runs at an import, too, or other files go by it. The tests of its own file are tried then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -43,7 +44,7 @@ Recorded = dict[str, tuple[float, dict[str, list[int]]]]
 
 
 class Outcome:
-    """What came of a mutant: "killed", "hung", "survived" or "unreached"; by which test; how many were tried."""
+    """What came of a mutant: "killed", "hung" or "survived"; by which test; how many were tried."""
 
     def __init__(self, what: str, by: str = "", tried: int = 0, of: int = 0) -> None:
         self.what = what
@@ -141,18 +142,25 @@ class Trials:
 
     # -- one mutant
 
-    def tests_of(self, mutant: Mutant, patience: float) -> tuple[list[str], int]:
-        """The tests to try in order: what killed near by, then the quick ones and those of its own room."""
+    def reaching(self, mutant: Mutant) -> list[str]:
+        """The tests that have run its lines, or what uses them."""
         lines = set(mutant.lines)
         if mutant.function is None:
             lines = mutant.source.uses(mutant.lines)
         name = mutant.source.name
-        near = _near(name)
-        found = [
-            (-self.killers[mutant.where, test], took if near(test) else _FURTHER * took, took, test)
-            for test, (took, ran) in self.recorded.items()
+        return [
+            test
+            for test, (_, ran) in self.recorded.items()
             if test in self._items and not lines.isdisjoint(ran.get(name, ()))
         ]
+
+    def in_order(self, mutant: Mutant, tests: Iterable[str], patience: float) -> tuple[list[str], int]:
+        """The tests to try in order: what killed near by, then the quick ones and those of its own room."""
+        near = _near(mutant.source.name)
+        found = []
+        for test in tests:
+            took, _ = self.recorded[test]
+            found.append((-self.killers[mutant.where, test], took if near(test) else _FURTHER * took, took, test))
         found.sort()
         chosen: list[str] = []
         for *_, took, test in found:
@@ -163,14 +171,14 @@ class Trials:
         return chosen, len(found)
 
     def attempt(self, mutant: Mutant, patience: float) -> Outcome:
-        tests, among = self.tests_of(mutant, patience)
-        if not tests:
-            return Outcome("unreached")
+        reaching = self.reaching(mutant)
+        near = _near(mutant.source.name)
+        tests, among = self.in_order(mutant, reaching or filter(near, self.recorded.keys() & self._items), patience)
         try:
             mutant.compiled()
         except SyntaxError as error:
             return Outcome("killed", f"no program: {error.msg}")
-        told = self._forked_with(mutant, tests) if mutant.function is not None else ("cannot", "")
+        told = self._forked_with(mutant, tests) if reaching and mutant.function is not None else ("cannot", "")
         if told[0] == "cannot":
             told = _imported_with(mutant, tests)
         outcome = Outcome(*told, len(tests), among)
