@@ -1470,6 +1470,7 @@ def test_who_is_cancelled_by_a_signal_handler_as_he_begins_to_join_does_not_wait
     assert struck_at
     assert joining.is_cancelled
     assert joining.is_completed
+    assert not awaited._nodes  # no wait is left in its list
     awaited.complete()
 
 

@@ -306,12 +306,16 @@ def test_a_safe_quit_between_two_runs_leaves_what_was_due_to_the_next(queue, clo
     assert log == ["-103.0", 101.0, 102.0]
 
 
-def test_a_loop_in_an_item_leaves_what_is_due_at_a_safe_quit_to_the_loop_around_it(queue):
+@pytest.mark.parametrize("by", ["run_due", "run_until"])
+def test_a_loop_in_an_item_leaves_what_is_due_at_a_safe_quit_to_the_loop_around_it(queue, by):
     log = []
 
     def nest():
         queue.quit(safely=True)
-        queue.run_due(0.0)
+        if by == "run_due":
+            queue.run_due(0.0)
+        else:
+            queue.run_until(lambda: "in the inner loop" in log)
 
     for name, then in (("nests", nest), ("in the inner loop", None), ("in the outer loop", None)):
         queue.put(Note(name, log, then))
@@ -339,13 +343,23 @@ def test_a_loop_in_an_item_is_not_told_to_wait_for_what_a_safe_quit_will_drop(qu
 
     def quit_and_nest():
         queue.quit(safely=True)
-        rests.append(queue.run_due())
+        rests.extend((queue.run_due(), queue.peek_when()))
 
     queue.put_at(Note("later", []), 100.5)
     queue.put(Note("nests", [], quit_and_nest))
     queue.run_due()
 
-    assert rests == [None]
+    assert rests == [None, None]
+
+
+def test_a_loop_that_ends_before_what_was_due_at_a_safe_quit_has_run_rejects_it(queue):
+    log = []
+    queue.put(Note("quits", log, lambda: queue.quit(safely=True)))
+    queue.put(Note("due", log))
+
+    queue.run_until(lambda: log)
+
+    assert log == ["quits", "-due"]
 
 
 def test_a_quit_after_a_safe_one_drops_no_more(queue):
@@ -737,6 +751,16 @@ def test_a_barrier_token_is_good_once(queue):
         queue.remove_sync_barrier(token)
     with pytest.raises(IllegalStateError, match="never posted here"):
         queue.remove_sync_barrier(99)
+
+
+def test_a_queue_is_not_blocked_on_a_barrier_that_was_removed(queue):
+    token = queue.post_sync_barrier()
+    queue.run_due()
+    assert queue.is_blocked_on_barrier
+
+    queue.remove_sync_barrier(token)
+
+    assert not queue.is_blocked_on_barrier
 
 
 def test_a_queue_is_not_blocked_on_a_barrier_while_something_asynchronous_is_due(queue, clock):
