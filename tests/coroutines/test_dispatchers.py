@@ -1068,10 +1068,11 @@ def test_a_worker_that_its_parent_does_not_take_costs_its_view_no_place() -> Non
 
 
 @pytest.mark.parametrize("parallelism", [True, 1.5, "2"], ids=repr)
-def test_a_parallelism_that_is_no_whole_number_is_refused(parallelism: Any) -> None:
+@pytest.mark.parametrize("dispatcher", [Dispatchers.IO, QueueDispatcher().limited_parallelism(2)], ids=["IO", "a view"])
+def test_a_parallelism_that_is_no_whole_number_is_refused(dispatcher: CoroutineDispatcher, parallelism: Any) -> None:
     """D11"""
     with pytest.raises(TypeError, match="parallelism"):
-        Dispatchers.IO.limited_parallelism(parallelism)
+        dispatcher.limited_parallelism(parallelism)
 
 
 def test_a_task_that_raises_costs_its_view_no_place(uncaught: list[BaseException]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.steer import struck
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
@@ -34,7 +35,7 @@ from vmscope import (
     with_context,
     with_timeout,
 )
-from vmscope.coroutines._suspend import SUSPENDED
+from vmscope.coroutines._suspend import SUSPENDED, Continuation
 
 OnMain = Callable[..., Any]
 BOTH = pytest.mark.parametrize("suspend_by_hand", [suspend_cancellable_coroutine, suspend_coroutine])
@@ -593,3 +594,24 @@ def test_a_wait_that_is_over_leaves_nothing_with_its_job(suspend_by_hand: Any) -
         assert job._waiter is (held[number + 1] if suspend_by_hand is suspend_cancellable_coroutine else None)
     held[2].resume()
     assert job.is_completed
+
+
+def test_who_is_cancelled_as_his_delay_ends_does_not_go_on_whatever_he_waited_for_before(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """P4: here the wait before was one that no cancellation ends."""
+    log: list[str] = []
+
+    def body() -> Generator[Any, Any, None]:
+        yield from suspend_coroutine(lambda cont: main.post(cont.resume))
+        yield from delay(1)
+        log.append("went on")
+
+    job = scope.launch(body)
+    main.run_current()
+    with struck(Continuation._claim, job.cancel, at="return") as met:
+        main.advance(1)
+
+    assert met
+    assert job.is_completed
+    assert log == []
