@@ -1486,6 +1486,23 @@ def test_shutdown_waits_and_reports_what_still_runs(monkeypatch: pytest.MonkeyPa
     assert Dispatchers.shutdown(timeout=10) == []
 
 
+def test_who_waits_for_a_pool_is_asked_about_what_a_view_of_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D18, F42: whether it is worth it depends on the task, not on the view's worker."""
+    pool = _pool.Pool("tried")
+    monkeypatch.setattr(_pool, "pool", pool)
+    started, gate = threading.Event(), threading.Event()
+    task, asked = Named([]), list[Any]()
+    task.run = lambda: (started.set(), gate.wait(10))  # type: ignore[method-assign]
+
+    pool.limited_parallelism(1).dispatch(EmptyCoroutineContext, task)
+    assert started.wait(10)
+    pool._crew.join(10, asked.append)
+    gate.set()
+
+    assert asked == [task]
+    assert Dispatchers.shutdown(timeout=10) == []
+
+
 # ---- D19: guards
 
 

@@ -1185,6 +1185,28 @@ def test_next_waits_for_what_another_thread_puts():
     assert log == []
 
 
+@pytest.mark.parametrize("by", ["next", "run_until, with a host"])
+def test_a_put_wakes_who_sleeps_in_the_queue_itself(by):
+    queue, log = MessageQueue(), []
+    note = Note("put", log)
+    if by == "next":
+        consume = lambda: queue.next().run()  # noqa: E731
+    else:
+        queue.set_host(lambda: None)
+        consume = lambda: queue.run_until(lambda: log)  # noqa: E731
+    thread = threading.Thread(target=consume, daemon=True)
+    thread.start()
+    while not queue.is_polling():
+        pass
+    if by != "next":
+        while not queue._depth:
+            pass
+    queue.put(note)
+    thread.join(5)
+
+    assert log == ["put"]
+
+
 def test_next_gives_up_when_the_queue_quits():
     queue, taken = MessageQueue(), []
     queue.quit()
