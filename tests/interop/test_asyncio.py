@@ -660,3 +660,29 @@ def test_a_dispatcher_needs_a_loop() -> None:
         asyncio_dispatcher(7)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes an event loop of asyncio, got <class"):
         asyncio_dispatcher(asyncio.SelectorEventLoop)  # type: ignore[arg-type]
+
+
+class PlainTimer:
+    """A timer of a loop of another make, which nobody can refer to weakly."""
+
+    __slots__ = ("cancel",)
+
+    def __init__(self, timer: asyncio.TimerHandle) -> None:
+        self.cancel = timer.cancel
+
+
+def test_a_loop_whose_timers_cannot_be_watched_serves_as_well(
+    loop: asyncio.AbstractEventLoop, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I3: its end is not noticed, nothing else."""
+    call_later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda *args: PlainTimer(call_later(*args)))
+
+    assert outcome(lambda: await_asyncio(give(1), loop)) == 1
+
+    monkeypatch.undo()
+
+    async def timers() -> list[Any]:
+        return [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+    assert asyncio.run_coroutine_threadsafe(timers(), loop).result(10) == []

@@ -184,7 +184,11 @@ class _Visit:
 
     def _notice_the_end(self) -> None:
         """Leave an errand in the loop that it drops when it is closed: a task that is left behind says nothing."""
-        self._guard = ref(self._loop.call_later(_LONG, _Errand(self._notice_the_end, self._lost).run))
+        timer = self._loop.call_later(_LONG, _Errand(self._notice_the_end, self._lost).run)
+        try:
+            self._guard = ref(timer)
+        except TypeError:  # a loop of another make: its end will not be noticed
+            self._guard = lambda: timer
 
     def _cancel(self) -> None:
         if self._task is not None:
