@@ -178,6 +178,18 @@ def test_a_list_that_is_changed_in_place_is_saved_as_it_is_then() -> None:
 # ---- providers
 
 
+def test_a_provider_may_give_the_same_object_changed() -> None:
+    """V17: whoever sets it to a flow is warned, which here is an error."""
+    handle, items = SavedStateHandle(), ["one"]
+    flow = handle.get_state_flow("a", [])
+    handle.set_saved_state_provider("a", lambda: items)
+
+    assert handle.save_state() == {"a": ["one"]}
+    items.append("two")
+    assert handle.save_state() == {"a": ["one", "two"]}
+    assert flow.value is items
+
+
 def test_a_provider_is_called_at_each_save_and_gives_the_value() -> None:
     """V17."""
     handle = SavedStateHandle({"a": "before"})

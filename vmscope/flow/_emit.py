@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
 from ..coroutines._coroutine import current, needed
-from ..coroutines._frame import ScopeCoroutine
-from ..coroutines._job import ACTIVE, COMPLETING, Job
+from ..coroutines._job import ACTIVE, COMPLETING
 from ..coroutines._suspend import DONE, Suspending, call, iterate
 from ..sync._channel import CLOSED, ReceiveChannel
 
@@ -191,17 +190,18 @@ class FlowCollector(Generic[T_contra]):
                 f"{env.of(job)!r}: a flow emits in the context of its collector. Use flow_on(...) instead of "
                 "with_context(...) around the emission"
             )
-        job.ensure_active()
-        frame: Job | None = job
-        while frame is not self._frame and isinstance(frame, ScopeCoroutine):  # scopes and timeouts are no difference
+        if not ACTIVE <= job._state <= COMPLETING:
+            job.ensure_active()
+        home, frame = self._frame, job
+        while frame is not home:  # scopes and timeouts make no difference
+            if frame is None or not frame._scoped:
+                raise IllegalStateError(
+                    "Flow invariant is violated:\n"
+                    f"Emission from another coroutine is detected: the flow was collected in {home!r}, and "
+                    f"{value!r} was emitted in {job!r} of {frame or 'no job'}, which is not cancelled with the "
+                    "collector. Do not emit in with_context(NonCancellable, ...), nor with a job of your own"
+                )
             frame = frame._parent
-        if frame is not self._frame:
-            raise IllegalStateError(
-                "Flow invariant is violated:\n"
-                f"Emission from another coroutine is detected: the flow was collected in {self._frame!r}, and "
-                f"{value!r} was emitted in {job!r} of {frame or 'no job'}, which is not cancelled with the "
-                "collector. Do not emit in with_context(NonCancellable, ...), nor with a job of your own"
-            )
         if self._failed is not None:
             raise IllegalStateError(
                 "Flow exception transparency is violated:\n"

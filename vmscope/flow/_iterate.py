@@ -122,11 +122,9 @@ class FlowIterator(Generic[T_co]):
             raise StopAsyncIteration
         elif coroutine is not self._coroutine or coroutine._frame is not self._asking:
             self._check(coroutine)
-        handed = yield from self._drive(coroutine, None)
-        if not handed:
-            raise StopAsyncIteration
-        value: T_co = self._values.pop()
-        return value
+        if (yield from self._drive(coroutine, None)):
+            return self._values.pop()  # type: ignore[no-any-return]  # a name for it costs as much as the call
+        raise StopAsyncIteration
 
     def _begin(self, coroutine: Any) -> None:
         run, self._run = self._run, None
@@ -197,8 +195,7 @@ class FlowIterator(Generic[T_co]):
         """Run the flow until it hands a value over. False: it has ended."""
         generator, self._generator = self._generator, None  # whatever ends it, it is over; put back where it rests
         asking = self._asking
-        below = self._below
-        if below and not ACTIVE <= asking._state <= COMPLETING:
+        if self._below and not ACTIVE <= asking._state <= COMPLETING:
             _end(self._frame, asking)
         coroutine._frame = self._inner
         link: Any = None
@@ -213,7 +210,7 @@ class FlowIterator(Generic[T_co]):
                     self._inner = coroutine._frame
                     self._generator = generator
                     return True
-                if below and link is None:  # not before: most flows have the next value at hand
+                if self._below and link is None:  # not before: most flows have the next value at hand
                     link = asking.invoke_on_completion(partial(_end, self._frame, asking), on_cancelling=True)
                 answer = error = None
                 try:

@@ -235,6 +235,10 @@ class MutableStateFlow(StateFlow[T]):
 
     # -- how it works
 
+    def _put(self, value: T) -> None:
+        """Set the value, without a warning where it is the same object."""
+        self._set(NOTHING, value)
+
     def _set(self, expected: Any, new: Any) -> bool:
         """Set `new`, where the value equals `expected` or that is NOTHING. Hot: `same` is longhand here."""
         lock = self._lock

@@ -164,13 +164,18 @@ class Host:
             result = self._run_loop()
         finally:
             self.close()
-        failure, self.exception = self.exception, None
+        failure = self._take_failure()
         try:
             if failure is not None:
                 raise failure
         finally:
             failure = None  # a failure, what it came through, and the host in that: no circle (H4)
         return result
+
+    def _take_failure(self) -> BaseException | None:
+        """Return what has ended the loop, for who raises it."""
+        failure, self.exception = self.exception, None
+        return failure
 
     def _pump(self, *_: object) -> None:
         """Called by the toolkit: run what is due, within the budget, and say when to come again."""

@@ -247,7 +247,7 @@ class AsyncioHost(Host):
                 await self.aclose()
         finally:
             self._in_block = False
-        failure, self.exception = self.exception, None
+        failure = self._take_failure()
         try:
             if failure is not None:
                 raise failure from failure.__cause__  # not "while handling" a cancellation that is only its messenger

@@ -295,7 +295,7 @@ class SavedStateHandle:
                     continue
                 flow = self._keep(key, value) if key in self._providers else None
                 if flow is not None:
-                    flow.try_emit(value)  # without the warning: the same object, changed, is what a provider may give
+                    flow._put(value)  # no warning: the same object, changed, is what a provider may give
         with self._lock:
             return {**self._values, **{key: flow.value for key, flow in self._flows.items()}}
 
