@@ -597,6 +597,14 @@ def test_a_lazy_value_whose_dispatcher_is_closed_is_begun_anew_by_another_who_wa
     assert runs[1] is not dispatcher
 
 
+def test_a_lazy_value_whose_computation_cancels_itself_is_told_to_be_cancelled(main: VMain) -> None:
+    async def compute() -> None:
+        raise CancellationException("no more")
+
+    with pytest.raises(DeferredCancelledError, match="no more"):
+        run(main, lazy_async(compute).await_)
+
+
 def test_a_lazy_value_that_is_asked_for_on_a_closed_dispatcher_is_not_begun_again_and_again() -> None:
     dispatcher = Closable()
     dispatcher.closed = True
@@ -680,6 +688,29 @@ def test_a_single_flight_compares_keys_without_its_lock(main: VMain) -> None:
 
     assert not any(waiting)
     assert [kept for bucket in flights._flights.values() for kept, _ in bucket] == [keys[1]]
+
+
+def test_a_key_that_comes_while_another_is_compared_is_not_lost(main: VMain) -> None:
+    class Key:
+        met: list[object] = []
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            if not self.met:
+                self.met.append(other)
+                assert run(main, flights.get, third) is third
+            return self is other
+
+    flights: SingleFlight[Any, Any] = SingleFlight(lambda key: key)
+    first, second, third = Key(), Key(), Key()
+
+    for key in (first, second):
+        assert run(main, flights.get, key) is key
+
+    assert first.met
+    assert [kept for bucket in flights._flights.values() for kept, _ in bucket] == [first, third, second]
 
 
 def test_a_flight_that_nobody_waits_for_any_more_is_cancelled_and_one_that_failed_begun_anew(main: VMain) -> None:

@@ -394,13 +394,15 @@ def test_f31_the_warning_names_the_line_that_sets() -> None:
     assert [warning.filename for warning in warned] == [__file__] * 4
 
 
-def test_f31_an_update_that_leaves_the_value_as_it_is_is_not_warned_of() -> None:
+def test_f31_an_update_that_leaves_the_value_as_it_is_or_makes_a_new_one_is_not_warned_of() -> None:
     for value in ([1], {1: 1}, {1}, bytearray(b"1")):
         state: MutableStateFlow[Any] = MutableStateFlow(value)
 
         state.update(lambda old: old)
-
         assert state.value is value
+
+        state.update(lambda old: type(old)())
+        assert not state.value
 
 
 def test_collectors_are_told_in_the_order_in_which_they_came_and_places_are_taken_again(main: VMain) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.steer import beside
+from tests.steer import beside, struck
 from vmscope import (
     CancellationException,
     CoroutineScope,
+    CoroutineStart,
     Dispatchers,
     IllegalStateError,
     Job,
@@ -31,10 +32,12 @@ from vmscope.sync import (
     Mutex,
     ReadWriteMutex,
     Semaphore,
+    _limiter,
     with_held,
     with_lock,
     with_permit,
 )
+from vmscope.sync._line import Wait
 
 Body = Generator[Any, Any, None]
 
@@ -567,6 +570,42 @@ def test_a_borrower_who_waits_for_a_token_cannot_ask_for_a_second_h18() -> None:
         assert (seen, limiter.statistics()) == (["b again"], (0, 1, 1, (b,)))
         limiter.release(b)
         assert (limiter.borrowed_tokens, limiter._asking) == (0, {})
+
+    run_blocking(main)
+
+
+def test_a_token_that_comes_free_as_its_borrower_begins_to_wait_is_lent_at_once_h18() -> None:
+    limiter = CapacityLimiter(1)
+    a, b = object(), object()
+    assert limiter.try_acquire(a)
+
+    with struck(Wait._start, lambda: limiter.release(a)) as met:
+        run_blocking(limiter.acquire, b)
+
+    assert met
+    assert (limiter.statistics().borrowers, limiter._asking) == ((b,), {})
+
+
+def test_a_borrower_who_asks_anew_before_his_cancelled_wait_is_forgotten_waits_h18() -> None:
+    def main() -> Body:
+        limiter = CapacityLimiter(1)
+        b = object()
+        assert limiter.try_acquire()
+        waits = launch(limiter.acquire, b)
+        yield from yield_()
+        again: list[Job] = []
+
+        def ask() -> None:
+            again.append(CoroutineScope(Job()).launch(limiter.acquire, b, start=CoroutineStart.UNDISPATCHED))
+
+        with struck(_limiter._Borrow._came_to_nothing, ask) as met:
+            waits.cancel()
+        assert met
+        with pytest.raises(IllegalStateError, match="waits for a token"):
+            limiter.try_acquire(b)
+        limiter.release()
+        yield from again[0].join()
+        assert limiter.statistics().borrowers == (b,)
 
     run_blocking(main)
 

@@ -200,8 +200,6 @@ def _trace(variable: Any, changed: Callable[[], object]) -> Callable[[], object]
 def _exists(widget: Any) -> bool:
     try:
         return bool(widget.winfo_exists())
-    except RuntimeError:  # another thread's, which says nothing about it
-        raise
     except Exception:  # noqa: BLE001  (a TclError of a tkinter that this file does not import: the application is gone)
         return False
 
