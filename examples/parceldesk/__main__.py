@@ -8,13 +8,14 @@ import sys
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 
-from vmscope import ViewModelProviderFactory, ViewModelStore, run_main
+from vmscope import Looper, ViewModelProviderFactory, ViewModelStore, run_main
 
 from .depot import Depot
 from .hashing import PoolHasher
 from .repository import DeskRepository
 from .server import ParcelServer
 from .store import Store
+from .trace import recorder
 from .view_models import view_models
 
 TOOLKITS = ("tkinter", "_tkinter", "PySide6", "PyQt6")
@@ -28,6 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
             stack.enter_context(TemporaryDirectory(prefix="parceldesk-", ignore_cleanup_errors=True)), "desk.sqlite"
         )
         server = stack.enter_context(ParcelServer(Depot(asked.seed), asked.seed, asked.slowest))
+        if asked.data:
+            recorder.folder = os.path.dirname(os.path.abspath(asked.data))
+        Looper.set_observer(recorder)
+        stack.callback(Looper.set_observer, None)
         hasher = PoolHasher()
         stack.callback(hasher.close)
         factory = view_models(DeskRepository(server.url, Store(path)), hasher)

@@ -5,8 +5,11 @@ Real sockets and real threads, so nothing here counts on how long anything takes
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import pathlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -26,7 +29,8 @@ from examples.parceldesk.model import Progress, ServiceError
 from examples.parceldesk.repository import DeskRepository
 from examples.parceldesk.server import ParcelServer, mood
 from examples.parceldesk.store import Store
-from vmscope import coroutine_scope, launch, run_blocking, run_blocking_io
+from examples.parceldesk.trace import Recorder
+from vmscope import Handler, Looper, coroutine_scope, launch, run_blocking, run_blocking_io, run_main
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SIZE = 5 * PIECE + 1000  # bytes of a small archive
@@ -246,6 +250,8 @@ def test_the_program_ends_in_the_middle_of_a_download(tmp_path, view, leave, cod
     while not file_of(file, "SELECT received FROM archive")[0]:
         talk.say("jobs")
         assert "'download' active" in talk.hear("'download'")
+    talk.say("save")
+    trace, report = (pathlib.Path(talk.hear("saved ").removeprefix("saved ")) for _ in range(2))
     if leave == "Ctrl-C":
         talk.process.send_signal(signal.SIGINT)
     else:
@@ -256,6 +262,44 @@ def test_the_program_ends_in_the_middle_of_a_download(tmp_path, view, leave, cod
     assert file_of(file, "PRAGMA integrity_check") == ("ok",)
     assert state == "stopped"
     assert checksum == Depot().archive_checksum(received)
+    assert (trace.parent, report.parent) == (tmp_path, tmp_path)
+    events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    assert [event["args"]["name"] for event in events if event["ph"] == "M"] == ["MainThread"]
+    assert any("'download'" in event["name"] for event in events if event["ph"] == "X")
+    assert "'download' active" in html.unescape(report.read_text(encoding="utf-8"))
+
+
+def test_a_trace_has_each_message_with_its_time_and_a_report_opens_without_a_network(tmp_path):
+    now = [10.0]
+    recorder = Recorder(str(tmp_path), clock=lambda: now[0])
+
+    def takes(seconds):
+        now[0] += seconds
+
+    def fails():
+        takes(0.25)
+        raise OSError("no network")
+
+    async def body():
+        Looper.get_main().on_uncaught = lambda message, error: isinstance(error, OSError)
+        Handler(Looper.get_main()).post(fails)
+        await launch(takes, 0.5, name="load <all>").join()
+
+    Looper.set_observer(recorder)
+    try:
+        run_main(body)
+    finally:
+        Looper.set_observer(None)
+    trace, report = (pathlib.Path(path).read_text(encoding="utf-8") for path in recorder.save())
+
+    slices = [event for event in json.loads(trace)["traceEvents"] if event["ph"] == "X"]
+    (load,) = (event for event in slices if "load <all>" in event["name"])
+    (failed,) = (event for event in slices if event["cat"] == "failed")
+    assert (failed["ts"], failed["dur"]) == (10e6, 0.25e6)
+    assert (load["ts"], load["dur"]) == (10.25e6, 0.5e6)
+    assert "load &lt;all&gt;" in report
+    assert "500.000 ms<td>0.250 s" in report
+    assert not re.search("(src|href)=|//", report)
 
 
 def file_of(path: pathlib.Path, query: str) -> tuple[Any, ...]:

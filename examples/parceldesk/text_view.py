@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from io import StringIO
 from typing import Any
 
 from vmscope import (
+    Dispatchers,
     MainScope,
     NonCancellable,
     ViewModelProvider,
@@ -20,10 +20,10 @@ from vmscope import (
     run_blocking_io,
     with_context,
 )
-from vmscope.debug import dump_coroutines
 from vmscope.flow import Flow, FlowCollector, empty_flow, flow, merge
 
 from .model import Pane, Progress
+from .trace import jobs, recorder
 from .view_models import (
     DeskViewModel,
     DetailViewModel,
@@ -39,7 +39,8 @@ find TEXT        search; "find" alone shows all       archive    start or stop t
 open 2           open the second parcel of the list   hash threads, hash processes
 retry photo      load a part of it once more          jobs       what runs now, and where it waits
 back             leave it                             rotate     build this view anew, wide or narrow
-quit             so do Ctrl-D and Ctrl-C              help       this"""
+quit             so do Ctrl-D and Ctrl-C              save       what ran, for Perfetto and a browser
+help             this"""
 """What can be typed."""
 
 
@@ -94,6 +95,8 @@ class TextView:
                 self.hashing.run(where)
             case "jobs", _:
                 self._write(jobs())
+            case "save", _:
+                self.scope.launch(self._save, name="save")
             case "rotate", _:
                 self.close()
                 return TextView(self._models, self._write, not self.wide)
@@ -102,6 +105,10 @@ class TextView:
             case _ if line.strip():
                 self._write(f"{line.strip()!r} cannot be done now; help says what can")
         return self
+
+    async def _save(self) -> None:
+        for path in await with_context(Dispatchers.IO, recorder.save):
+            self._write(f"saved {path}")
 
     # ---- what is shown
 
@@ -154,13 +161,6 @@ def _has_begun(progress: Progress) -> bool:
 
 def _tenth(progress: Progress) -> tuple[str, int]:
     return progress.state, int(progress.fraction * 10)
-
-
-def jobs() -> str:
-    """Return what runs now, as trees of jobs."""
-    out = StringIO()
-    dump_coroutines(out)
-    return out.getvalue().rstrip()
 
 
 async def converse(

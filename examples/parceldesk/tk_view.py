@@ -14,11 +14,11 @@ from tkinter import Label, PhotoImage, StringVar, TclError, Text, Tk, Toplevel, 
 from typing import Any
 
 from vmscope import Dispatchers, ViewModelProvider, ViewModelProviderFactory, delay, with_context
-from vmscope.hosts import ViewOwner, bind_value, tk
+from vmscope.hosts import ViewOwner, bind_value, on_event, tk
 
 from .model import Entry, Pane, Parcel, Progress, Stop
-from .text_view import jobs
 from .tk_look import DAY, FIXED, NIGHT, Look, dress
+from .trace import jobs, recorder
 from .view_models import (
     DeskViewModel,
     DetailViewModel,
@@ -363,8 +363,16 @@ class JobsWindow:
             self.top, font=FIXED, background=look.card, foreground=look.ink, borderwidth=0, padx=14, pady=12,
             wrap="none",
         )  # fmt: skip
+        self.save = ttk.Button(self.top, text="Save a trace and a report", style="Bar.TButton")
+        self.save.pack(side="bottom", anchor="e", padx=14, pady=8)
         self.text.pack(fill="both", expand=True)
-        host.bind(self.top).scope.launch(self._follow, name="jobs window")
+        scope = host.bind(self.top).scope
+        self.save.configure(command=on_event(scope, "drop")(self._save))
+        scope.launch(self._follow, name="jobs window")
+
+    async def _save(self) -> None:
+        paths = await with_context(Dispatchers.IO, recorder.save)
+        self.top.title(f"Jobs: saved {' and '.join(paths)}")
 
     async def _follow(self) -> None:
         while True:

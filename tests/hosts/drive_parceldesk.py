@@ -10,6 +10,7 @@ its SQLite file, FOLDER that of an Xvfb's -fbdir, PICTURE what to save the windo
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 import traceback
@@ -22,6 +23,7 @@ from examples.parceldesk.depot import Depot
 from examples.parceldesk.model import Progress
 from examples.parceldesk.server import ParcelServer, mood
 from examples.parceldesk.store import Store
+from examples.parceldesk.trace import recorder
 from vmscope import with_timeout
 from vmscope.hosts import await_frame
 
@@ -145,6 +147,10 @@ async def drive_tk(desk: Any, folder: str = "", picture: str = "") -> None:
     await strike(window.entry, "F12")
     await until(lambda: jobs_text(window))
     tell(jobs="'download' active" in jobs_text(window))
+    jobs_window = next(child for child in window.top.winfo_children() if child.winfo_class() == "Toplevel")
+    press(next(child for child in jobs_window.winfo_children() if child.winfo_class() == "TButton"))
+    await until(lambda: "saved" in jobs_window.title())
+    tell(saved=sorted(os.listdir(recorder.folder)))
     tell(closing=True)
     window.top.tk.eval(window.top.protocol("WM_DELETE_WINDOW"))
 

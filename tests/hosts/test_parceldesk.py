@@ -77,6 +77,7 @@ def test_the_window_under_tk(toolkits: Toolkits, screen_folder: pathlib.Path, tm
     assert seen["goes_on"] is True
     assert (seen["photos"], seen["downloads"]) == (3, 1), "nothing was loaded again for the new window"
     assert seen["jobs"] is True
+    assert {"parceldesk-trace.json", "parceldesk-report.html"} <= set(seen["saved"])
     check_file(file)
 
 
