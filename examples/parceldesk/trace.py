@@ -36,11 +36,15 @@ class Run(NamedTuple):
 
 
 class Recorder:
-    """An observer of loopers that keeps what they have run."""
+    """An observer of loopers that keeps what they have run.
+
+    `_lock` guards `runs`: without the GIL a deque cannot be copied while another thread appends to it.
+    """
 
     def __init__(self, folder: str = ".", clock: Callable[[], float] = time.monotonic) -> None:
         self.runs: deque[Run] = deque(maxlen=KEPT)
         self.folder = folder
+        self._lock = threading.Lock()
         self._clock = clock
 
     def message_dispatch_starting(self) -> float:
@@ -53,11 +57,14 @@ class Recorder:
         self._note(token, message, failed=True)
 
     def _note(self, began: float, message: Any, *, failed: bool) -> None:
-        self.runs.append(Run(_name(message), threading.get_ident(), began, self._clock() - began, failed))
+        run = Run(_name(message), threading.get_ident(), began, self._clock() - began, failed)
+        with self._lock:
+            self.runs.append(run)
 
     def save(self) -> list[str]:
         """Write parceldesk-trace.json and parceldesk-report.html; return their paths. Blocks: for Dispatchers.IO."""
-        runs = list(self.runs.copy())
+        with self._lock:
+            runs = list(self.runs)
         texts = {"parceldesk-trace.json": _trace(runs), "parceldesk-report.html": _report(runs, jobs())}
         paths = [pathlib.Path(self.folder, name).resolve() for name in texts]
         for path, text in zip(paths, texts.values(), strict=True):
