@@ -669,7 +669,7 @@ class Asking:
     def __hash__(self) -> int:
         other = threading.Thread(target=self._flights().forget, args=("other",), daemon=True)
         other.start()
-        other.join(0.2)
+        other.join(10)
         self._answers.append(other.is_alive())
         return 1
 

@@ -30,6 +30,13 @@ def on_main() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+async def what_was_launched(host: host_of_asyncio.AsyncioHost) -> None:
+    """Wait until all that was launched on Main before this has begun: messages run in their order."""
+    come = asyncio.Event()
+    host.handler.post(come.set)
+    await come.wait()
+
+
 def test_asyncio_and_the_coroutines_on_main_take_turns() -> None:
     """U3"""
     log: list[object] = []
@@ -66,7 +73,7 @@ def test_the_end_of_asyncio_run_closes_the_host() -> None:
     async def program() -> host_of_asyncio.AsyncioHost:
         host = host_of_asyncio.install()
         host.scope.launch(work)
-        await asyncio.sleep(0.001)
+        await what_was_launched(host)
         return host
 
     host = asyncio.run(program())
@@ -116,7 +123,7 @@ def test_aclose_lets_asyncio_go_on_while_it_waits() -> None:
 
         host.scope.launch(work)
         asyncio.get_running_loop().call_later(0.005, free.set)
-        await asyncio.sleep(0.001)
+        await what_was_launched(host)
         log.append(await host.aclose(5.0))
         log.append(await host.aclose())
 
@@ -159,7 +166,7 @@ def test_the_end_of_the_block_waits_for_clean_up_that_takes_time_and_many_turns(
             host.budget = 0.0
             for clean in many_turns, many_turns, put_away:
                 host.scope.launch(cleans_up, clean)
-            await asyncio.sleep(0.001)
+            await what_was_launched(host)
         log.append("after the block")
 
     asyncio.run(program())
@@ -206,7 +213,7 @@ def test_all_that_wait_for_the_same_end_are_told_the_same(first: str) -> None:
         host = host_of_asyncio.install()
         free = threading.Event()
         over = launch_hung(host, free)
-        await asyncio.sleep(0.001)
+        await what_was_launched(host)
         waiting = [asyncio.create_task(host.aclose(seconds)) for seconds in (60.0, float("inf"))]
         await asyncio.sleep(0)
         if first == "time":
@@ -241,8 +248,9 @@ def test_clean_up_that_waits_for_asyncio_is_waited_for_at_the_end_of_asyncio_run
         log.append(("put away", on_main()))
 
     async def program() -> None:
-        host_of_asyncio.install().scope.launch(cleans_up, put_away)
-        await asyncio.sleep(0.001)
+        host = host_of_asyncio.install()
+        host.scope.launch(cleans_up, put_away)
+        await what_was_launched(host)
 
     asyncio.run(program())
 
@@ -299,7 +307,7 @@ def test_end_lets_asyncio_go_on_while_what_it_ends_cleans_up() -> None:
     async def program() -> None:
         async with host_of_asyncio.install() as host:
             host.scope.launch(cleans_up, put_away)
-            await asyncio.sleep(0.001)
+            await what_was_launched(host)
             log.append(host.end(float("inf")))
             log.append(host.handler.post(print))
             log.append(host.end())
@@ -319,7 +327,7 @@ def test_end_gives_up_after_its_time_though_the_block_does_not_end() -> None:
         async with host_of_asyncio.install() as host:
             free = threading.Event()
             over = launch_hung(host, free)
-            await asyncio.sleep(0.001)
+            await what_was_launched(host)
             host.end(0.001)
             while "closed" not in repr(host):
                 try:
@@ -375,7 +383,7 @@ def test_what_ends_the_host_leaves_the_block(failure: BaseException, when: str) 
             host.looper.on_uncaught = lambda message, failure: False
             job = host.scope.launch(cleans_up, put_away)
             job.invoke_on_completion(lambda cause: over.set())
-            await asyncio.sleep(0.001)
+            await what_was_launched(host)
             if when == "at work":
                 host.handler.post(fail)
                 await asyncio.Event().wait()
@@ -418,7 +426,7 @@ def test_a_failure_while_aclose_waits_ends_the_wait_and_then_asyncio_run() -> No
     async def program() -> None:
         host = host_of_asyncio.install()
         over.append(launch_hung(host, free))
-        await asyncio.sleep(0.001)
+        await what_was_launched(host)
         host.loop.call_soon(host._stop, SystemExit(3))
         answers.append(await host.aclose(60.0))
         await asyncio.Event().wait()
