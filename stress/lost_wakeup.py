@@ -4,6 +4,7 @@ Interleavings aimed at, one kind a round in turn:
   answer   a post right after the last one was answered: before the looper says that it sleeps, or just after
   pause    a post after a short spin of random length: between announcement and look, or into the sleep
   timer    a post while a timed message is about to fall due: as the sleep ends by itself
+  brief    a timed message that falls due as the sleep for it begins, with nothing else to end that
   crowd    posts of several threads at once: one of them wakes, all have to run
   notice   a post from a finalizer that runs on the looper's own thread, as it goes round to sleep
 
@@ -34,7 +35,7 @@ class OnDrop:
 
 
 class LostWakeup(Soak):
-    kinds = ("answer", "pause", "timer", "crowd", "notice")
+    kinds = ("answer", "pause", "timer", "brief", "crowd", "notice")
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -67,6 +68,17 @@ class LostWakeup(Soak):
         self.spin(4_000)
         self._post()
         self._wait(2)
+
+    def brief(self) -> None:
+        self.handler.post(self._nap)
+        self._wait(20)
+
+    def _nap(self) -> None:
+        # Woken for nothing, the looper looks again and sleeps for the rest. That is the wait which a SimpleQueue sleeps
+        # through on some versions, see `vmscope._primitives.Bell`: every run of ten seconds hung, within 2,400 rounds.
+        for _ in range(20):
+            self.looper.looper.queue.wake()
+            self.handler.post_at_time(self.answered.release, uptime() + self.random.random() * 2e-3)
 
     def crowd(self) -> None:
         self.at_once(*CROWD * (self._post,))

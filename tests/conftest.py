@@ -6,6 +6,7 @@ test that expects such a death takes the fixture `uncaught` and empties it.
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
@@ -17,6 +18,7 @@ import hypothesis
 import pytest
 
 from vmscope import Looper
+from vmscope._primitives import FREE_THREADED
 from vmscope.looper import _looper
 
 hypothesis.settings.register_profile("vmscope", deadline=None)  # how fast an example runs is no test
@@ -26,6 +28,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&` leaves it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PATIENCE = 5.0  # seconds that a thread which was told to end may still take
+
+
+def pytest_collection_finish() -> None:
+    """Have no collection look at what has been imported and collected: that was a third of the time of all tests.
+
+    Not without the GIL, where each collection goes through all of it even so.
+    """
+    if not FREE_THREADED:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ time is up. However slow the machine is, that is seen; and the seconds need not 
 
 from __future__ import annotations
 
+from vmscope import _at_exit
 from vmscope.coroutines import _pool
 from vmscope.hosts import Host
 from vmscope.hosts.asyncio import AsyncioHost
@@ -14,6 +15,6 @@ HOUR = 3600.0
 
 
 def be_patient() -> None:
-    _pool.EXIT_GRACE = _pool.CANCELLED_GRACE = HOUR
+    _at_exit.GRACE = _pool.CANCELLED_GRACE = HOUR
     for ending in (Host.close, Host.end, AsyncioHost.aclose):
         ending.__defaults__ = (HOUR,)

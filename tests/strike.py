@@ -10,6 +10,7 @@ import dis
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Strike = Callable[[Callable[[], object], int, Callable[[], object]], bool]
 Points = Callable[["CodeType"], "set[int]"]
 
 _OPENING = ("CALL", "JUMP_BACKWARD", "RESUME")
+_WITHIN_AWAIT = 2  # a RESUME in a `yield from` or an `await` lets nothing in: what waits inside goes first
 _MAKING = ("BUILD_", "LIST_", "LOAD_ATTR", "BINARY_OP", "MAKE_FUNCTION", "GET_ITER", "FOR_ITER")
 _open: dict[CodeType, set[int]] = {}
 _collecting: dict[CodeType, set[int]] = {}
@@ -34,11 +36,26 @@ def open_points(code: CodeType) -> set[int]:
             if after:
                 points.add(instruction.offset)
             after = instruction.opname.startswith(_OPENING)
-            if instruction.opname.startswith("JUMP_BACKWARD"):
-                points.add(instruction.argval)
+            if instruction.opname == "RESUME" and (instruction.arg or 0) & 3 >= _WITHIN_AWAIT:
+                after = False
+            if instruction.opname == "JUMP_BACKWARD_NO_INTERRUPT":  # what its name says: how a handler joins the rest
+                after = False
+            elif instruction.opname.startswith("JUMP_BACKWARD"):
+                if _guard(code, instruction.argval) == _guard(code, instruction.argval - 2):
+                    points.add(instruction.argval)
                 after = False
         _open[code] = points
     return _open[code]
+
+
+def _guard(code: CodeType, offset: int) -> int | None:
+    """Where the handler lies that an exception at `offset` goes to.
+
+    What strikes a jump back goes where one of the instruction before its target does: 3.12 leaves an `except` by such a
+    jump, into the `finally` of the same `try`. What is raised at the target itself would pass that by, as nothing can.
+    """
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    return next((entry.target for entry in entries if entry.start <= offset < entry.end), None)
 
 
 def collecting_points(code: CodeType) -> set[int]:
@@ -59,17 +76,18 @@ def striking(codes: Iterable[CodeType], points: Points = open_points) -> Iterato
     def instruction(code: CodeType, offset: int) -> Any:
         if offset not in known[id(code)]:
             return DISABLE
-        if at_instruction is not None:
-            at_instruction()
+        counts = at_instruction  # once: it goes while workers are still at it, and what failed here would end them
+        if counts is not None:
+            counts()
         return None
 
     def strike(scenario: Callable[[], object], at: int, action: Callable[[], object]) -> bool:
         nonlocal at_instruction
-        seen = 0
+        seen, mine = 0, get_ident()
 
         def count() -> None:
             nonlocal seen
-            if seen <= at:
+            if seen <= at and get_ident() == mine:  # others that run now, workers say, would shift the points
                 seen += 1
                 if seen == at + 1:
                     action()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vmscope._primitives import Empty, RLock, SimpleQueue, snapshot
+from vmscope._primitives import Bell, Empty, Lock, RLock, SimpleQueue, snapshot
 
 MANY = 4_000
 
@@ -117,17 +117,19 @@ def test_a_simple_queue_loses_nothing_and_keeps_each_putters_order():
         assert [n for by, n in got if by == who] == list(range(MANY))
 
 
-@pytest.mark.parametrize("call", ["put", "append"])
+@pytest.mark.parametrize("call", ["put", "append", "ring"])
 def test_a_signal_handler_may_make_the_call_that_it_interrupts(call):
     queue: SimpleQueue[int] = SimpleQueue()
     items: deque[int] = deque()
-    struck = 0
+    bell = Bell()
+    struck = heard = 0
 
     def strike(number: int, frame: object) -> None:
         nonlocal struck
         struck += 1
         queue.put(-1)
         items.append(-1)
+        bell.ring()
 
     before = signal.signal(signal.SIGUSR1, strike) if hasattr(signal, "SIGUSR1") else None
     if before is None:
@@ -146,15 +148,53 @@ def test_a_signal_handler_may_make_the_call_that_it_interrupts(call):
         for n in range(MANY):
             if call == "put":
                 queue.put(n)
-            else:
+            elif call == "append":
                 items.append(n)
+            else:
+                bell.ring()
+                heard += bell.wait(10)
     finally:
         over.set()
         other.join()
         signal.signal(signal.SIGUSR1, before)
     mine = [n for n in (items if call == "append" else _all(queue)) if n >= 0]
     assert struck
-    assert mine == list(range(MANY))
+    assert heard == MANY if call == "ring" else mine == list(range(MANY))
+
+
+def test_a_lock_that_is_free_refuses_its_release_and_stays_free():
+    lock = Lock()
+
+    with pytest.raises(RuntimeError):
+        lock.release()
+    assert lock.acquire(False)
+    assert not lock.acquire(False)
+
+
+def test_a_lock_that_several_release_is_free_after_the_last():
+    """Else a wake-up would be lost, on a build without the GIL."""
+    bell = Bell()
+    heard = 0
+    ended = [False, False]
+
+    def ring(who: int) -> None:
+        for _ in range(MANY):
+            bell.ring()
+        ended[who] = True
+
+    def hear() -> None:
+        nonlocal heard
+        while not all(ended):
+            heard += bell.wait(0)
+
+    at_once(lambda: ring(0), lambda: ring(1), hear)
+    while bell.wait(0):  # without the GIL two rings at once may be two
+        heard += 1
+    assert heard
+    bell.ring()
+
+    assert bell.wait(10)
+    assert not bell.wait(0)
 
 
 def _all(queue: SimpleQueue[int]) -> Iterator[int]:

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import pytest
 
 ORDER = """
-    _errors _clock _primitives _thrown
+    _errors _clock _primitives _at_exit _thrown
     looper._fd looper._item looper._message looper._queue looper._looper looper._executor looper._handler
     looper._handler_thread looper._test_looper
-    coroutines._context coroutines._exceptions coroutines._suspend coroutines._handlers coroutines._job
-    coroutines._deferred coroutines._origin coroutines._here coroutines._timer
+    coroutines._context coroutines._exceptions coroutines._here coroutines._suspend coroutines._handlers coroutines._job
+    coroutines._deferred coroutines._origin coroutines._timer
     coroutines._dispatcher coroutines._pool coroutines._executor coroutines._main
     coroutines._dispatchers coroutines._coroutine coroutines._frame coroutines._slots coroutines._scope
-    coroutines._time coroutines._builders coroutines._cancel_scope
+    coroutines._time coroutines._held coroutines._builders coroutines._cancel_scope
     sync._errors sync._line sync._channel sync._mutex sync._semaphore sync._event sync._condition sync._barrier
     sync._limiter sync._rw sync._produce sync._select
     flow._emit flow._sources flow._operators flow._failures flow._terminals flow._iterate flow._channels flow._merge
@@ -34,7 +34,7 @@ ORDER = """
     lifecycle._saved_live_data
     interop._errors interop._token interop._envelope interop._outside interop._futures interop._asyncio interop._portal
     interop._offload
-    debug._tree
+    debug._tree debug._stacks debug._watchdog
     hosts._bell hosts._owner hosts._host hosts._frames hosts._values hosts._modal hosts._events
     hosts.tk hosts.qt hosts.asyncio hosts.glib hosts.wx
     testing._events testing._flight testing._hang testing._charge testing._scheduler testing._dispatchers
@@ -46,8 +46,10 @@ ORDER = """
 ROOT = pathlib.Path(__file__).parent.parent / "vmscope"
 # Loaded on first use, by a function, because not every program needs it: the only ways down.
 LATE = {
+    "looper._looper": {"debug._watchdog"},
     "coroutines._dispatcher": {"coroutines._executor", "coroutines._timer"},
     "coroutines._deferred": {"interop._futures"},
+    "coroutines._dispatchers": {"debug._stacks"},
     "flow._flow": {"flow._sharing", "lifecycle._flows", "lifecycle._states"},
     "flow._hot": {"flow._derived"},
     "lifecycle._saved_state": {"lifecycle._saved_live_data"},

@@ -14,12 +14,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 
 from vmscope import Handler
+from vmscope._primitives import Bell
 from vmscope.testing import ShadowLooper
 
 
@@ -34,10 +34,10 @@ class VMain(ShadowLooper):
     def __init__(self) -> None:
         super().__init__()
         self.dispatches = 0
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell = Bell()
         self._thread = threading.current_thread()
         self._handler = Handler(self.looper)
-        self.looper.attach_host(lambda: self._bell.put(None))
+        self.looper.attach_host(self._bell.ring)
 
     def __enter__(self) -> VMain:
         return self
@@ -104,10 +104,7 @@ class VMain(ShadowLooper):
                 continue
             left = deadline - time.monotonic()
             assert left > 0, f"not so within {timeout} seconds: {condition}"
-            try:
-                self._bell.get(timeout=min(left, 0.02))  # bounded: a condition may come true without a message
-            except Empty:
-                pass
+            self._bell.wait(min(left, 0.02))  # bounded: a condition may come true without a message
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ package rests on without the GIL. The rest of the package takes these names from
 What is rested on, and held by `tests/test_ground.py`:
     deque.append, appendleft, popleft and SimpleQueue.put are one step on every build, and may run in a signal handler
     or a finalizer that interrupts the same call. Copying a deque is one step with the GIL only: see `snapshot`.
+    A Lock may be released by another thread than took it, and by a handler that interrupts its own release or
+    acquire. Releasing one that is free raises RuntimeError and changes nothing.
     Of those who pop a key of a dict with a default, one gets the value.
     A C RLock may be taken again by the thread that holds it, so a finalizer that runs inside a critical section
     enters it instead of waiting for itself.
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "DEBUG", "FIRST_WAIT", "FREE_THREADED", "LONGEST_WAIT", "WAIT_GROWTH", "Empty", "Event", "Lock", "RLock",
+    "DEBUG", "FIRST_WAIT", "FREE_THREADED", "LONGEST_WAIT", "WAIT_GROWTH", "Bell", "Empty", "Event", "Lock", "RLock",
     "SimpleQueue", "Thread", "ThreadLocal", "after_fork", "current_thread", "get_ident", "live_threads", "main_thread",
     "report_uncaught", "snapshot", "start_thread", "wait_in_turns",
 ]  # fmt: skip
@@ -70,6 +72,36 @@ FIRST_WAIT = 0.125
 WAIT_GROWTH = 1 if sys.platform == "win32" and sys.version_info < (3, 14) else 2
 
 
+class Bell:
+    """Wakes one thread: a ring before or during its wait ends that. Rings that nobody has heard yet are one.
+
+    No SimpleQueue of tokens: before Python 3.13 `get(timeout=...)` of one sleeps for ever where the time is up by the
+    time it looks at it again, after a signal handler that took long, or where the system kept the thread waiting just
+    then. (It counts what is left, and less than nothing is an endless wait.) Nor an Event, which a signal handler may
+    interrupt with its lock taken.
+
+    Without the GIL a lock may be free for a moment before it can be taken. Who finds it free then and leaves it so may
+    rely on the other one's ring, which is still to be heard.
+    """
+
+    __slots__ = ("_silent",)
+
+    def __init__(self) -> None:
+        self._silent = Lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        """Threads: any, at any point; never blocks."""
+        try:
+            self._silent.release()
+        except RuntimeError:  # the last ring has not been heard yet
+            pass
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for a ring, at most so many seconds; None waits as long as it takes. False: there was none."""
+        return self._silent.acquire(True, -1 if seconds is None else seconds)
+
+
 def start_thread(target: Callable[[], object], name: str, *, daemon: bool = True) -> Thread:
     """Start a thread; where daemon threads are refused (sub-interpreters), an ordinary one.
 
@@ -85,6 +117,11 @@ def start_thread(target: Callable[[], object], name: str, *, daemon: bool = True
         thread = Thread(target=target, name=name, daemon=False)
         thread.start()
     return thread
+
+
+def is_going_down() -> bool:
+    """Whether the interpreter has begun to end: from then on it starts no thread, on most versions."""
+    return sys.is_finalizing() or not main_thread().is_alive()
 
 
 def wait_in_turns(wait: Callable[[float | None], bool], seconds: float = inf) -> bool:

@@ -30,6 +30,7 @@ from vmscope import (
     NonCancellable,
     RejectedExecutionError,
     SupervisorJob,
+    Suspending,
     VmScopeWarning,
     as_dispatcher,
     async_,
@@ -53,6 +54,7 @@ from vmscope import (
     yield_,
 )
 from vmscope.coroutines._frame import FrameWait
+from vmscope.coroutines._main import LooperDispatcher
 
 OnMain = Callable[..., Any]
 
@@ -1117,6 +1119,137 @@ def test_run_blocking_in_a_message_of_a_running_looper_warns() -> None:
     assert seen == [7]
 
 
+def delays() -> Generator[Any, Any, int]:
+    yield from delay(0.001)
+    return 5
+
+
+def holds_its_looper(how: str, ui: CoroutineScope) -> object:
+    """What `run_blocking` in a message of the looper of `ui` is given, that only this looper could do."""
+    main = ui.coroutine_context[CoroutineDispatcher]
+    assert isinstance(main, LooperDispatcher)
+    if how == "context":
+        return run_blocking(delays, context=main)
+    if how == "with_context":
+        return run_blocking(with_context, main, delays)
+    if how == "delay on the immediate":
+        return run_blocking(with_context, main.immediate, delays)
+    if how == "by way of IO":
+        return run_blocking(with_context, Dispatchers.IO, with_context, main, delays)
+    if how == "join":
+        return run_blocking(ui.launch(delays).join)
+    if how == "await":
+        return run_blocking(ui.async_(delays).await_)
+    if how == "await_all":
+        return run_blocking(await_all, ui.async_(delays), ui.async_(delays))
+    if how == "join by a child on IO":
+        return run_blocking(lambda: coroutine_scope(lambda: launch(ui.launch(delays).join, context=Dispatchers.IO)))
+    if how == "nested":
+        return run_blocking(lambda: run_blocking(with_context, main, delays))
+    assert how == "by one that is awaited"
+    return run_blocking(CoroutineScope(Dispatchers.IO).async_(ui.async_(delays).await_).await_)
+
+
+@pytest.mark.filterwarnings("ignore:run_blocking in a message")
+@pytest.mark.parametrize(
+    "how",
+    ["context", "with_context", "delay on the immediate", "by way of IO", "join", "await", "await_all",
+     "join by a child on IO", "nested", "by one that is awaited"],
+)  # fmt: skip
+def test_run_blocking_for_what_only_its_own_looper_can_do_is_refused(how: str) -> None:
+    """F41: an error, where the reference hangs; the looper goes on."""
+    seen: list[str] = []
+
+    with HandlerThread("ui") as ui:
+        assert ui.handler is not None
+        scope = CoroutineScope(as_dispatcher(ui.handler) + SupervisorJob())
+
+        def message() -> None:
+            with pytest.raises(IllegalStateError, match=r"on thread 'ui' waits for .* only on .* it would deadlock"):
+                holds_its_looper(how, scope)
+
+        ui.handler.call(message)
+        assert ui.handler.call(lambda: "goes on") == "goes on"
+        run_blocking(scope.launch(lambda: seen.append(threading.current_thread().name)).join)
+
+    assert seen == ["ui"]
+
+
+@pytest.mark.filterwarnings("ignore:run_blocking in a message")
+def test_what_is_refused_so_may_be_caught_and_cleans_up() -> None:
+    """F41: on its thread where it may be in place there, elsewhere where that would be a dispatch."""
+    log: list[object] = []
+
+    with HandlerThread("ui") as ui:
+        assert ui.handler is not None
+        main = as_dispatcher(ui.handler)
+
+        def cleans_up(wait: Callable[..., Suspending[Any]], *args: Any) -> Generator[Any, Any, None]:
+            try:
+                yield from wait(*args)
+            finally:
+                log.append(threading.current_thread().name == "ui")
+
+        def block() -> Generator[Any, Any, str]:
+            for wait in ((delay, 0.001), (with_context, Dispatchers.IO, lambda: None)):
+                try:
+                    yield from with_context(main.immediate, cleans_up, *wait)
+                except IllegalStateError:
+                    log.append(threading.current_thread().name)
+            return (yield from with_context(Dispatchers.IO, lambda: "went on"))
+
+        log.append(ui.handler.call(lambda: run_blocking(block)))
+
+    assert log == [True, "ui", False, "ui", "went on"]
+
+
+@pytest.mark.filterwarnings("ignore:run_blocking in a message")
+def test_what_comes_to_a_looper_that_is_held_runs_afterwards_and_its_host_hears_of_it() -> None:
+    """F41: plain messages and other coroutines are no reason to refuse, however many."""
+    calls, log = list[str](), list[int]()
+    looper = Looper.create_for_test(lambda: 1.0)
+    looper.attach_host(lambda: calls.append("pump"))
+    handler = Handler(looper)
+    scope = CoroutineScope(as_dispatcher(handler))
+    looper.pump()
+
+    def block() -> Generator[Any, Any, None]:
+        for number in range(300):
+            handler.post(lambda number=number: log.append(number))  # type: ignore[misc]
+            scope.launch(log.append, -number)
+        yield from with_context(Dispatchers.IO, lambda: None)
+
+    run_blocking(block)
+    assert calls
+    assert log == []
+
+    looper.pump()
+    assert sorted(log) == sorted([*range(300), *(-n for n in range(300))])
+    calls.clear()
+    handler.post(lambda: None)
+    assert calls == ["pump"], "the host is told as before"
+    looper.pump()
+    looper.quit()
+
+
+def test_a_host_that_leaves_while_its_looper_is_held_is_not_called_again() -> None:
+    """F41"""
+    calls = list[str]()
+    looper = Looper.create_for_test(lambda: 1.0)
+    looper.attach_host(lambda: calls.append("pump"))
+
+    def block() -> Generator[Any, Any, None]:
+        looper.detach_host()
+        calls.clear()
+        yield from with_context(Dispatchers.IO, lambda: None)
+
+    run_blocking(block)
+    Handler(looper).post(lambda: None)
+
+    assert calls == []
+    looper.quit()
+
+
 class HasMethods:
     """What has these methods of a generator, as those of a compiler have that makes types of its own."""
 
@@ -1128,6 +1261,20 @@ class HasMethods:
     def _body(self) -> Generator[Any, Any, str]:
         yield from delay(1)
         return "from the body"
+
+
+def test_a_compiled_generator_that_shows_a_frame_after_its_end_fails_its_coroutine_once() -> None:
+    """B15, F52: as those of Cython do. What it raised is the end of it, and is not thrown into it again."""
+
+    class Compiled(HasMethods):
+        gi_frame = "there, always"
+
+        def _body(self) -> Generator[Any, Any, str]:
+            yield from delay(0)
+            raise LookupError("once")
+
+    with pytest.raises(LookupError, match="once"):
+        run_blocking(Compiled("send", "throw", "close"))  # type: ignore[arg-type]
 
 
 def test_a_compiled_generator_is_run_and_what_has_only_some_of_its_methods_is_a_value(main: VMain) -> None:

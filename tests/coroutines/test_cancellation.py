@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -668,20 +670,77 @@ def test_one_that_even_refuses_to_be_closed_is_reported_and_over(
     assert str(uncaught.pop()) == "not me"
 
 
+@pytest.mark.parametrize("where", ["at its top", "in a scope", "in a supervised scope"])
+def test_one_that_ignores_its_close_is_reported_once_and_who_waits_for_it_goes_on(
+    main: VMain,
+    scope: CoroutineScope,
+    uncaught: list[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """F23: by us. The interpreter says so again, as it frees a generator that goes on ignoring it."""
+    again: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: again.append(str(report.exc_value)))
+
+    def stubborn() -> Generator[Any, Any, None]:
+        while True:
+            try:
+                yield from delay(1)
+            except BaseException:  # noqa: BLE001  (GeneratorExit too)
+                continue
+
+    def body() -> Generator[Any, Any, None]:
+        within: Any = {"in a scope": coroutine_scope, "in a supervised scope": supervisor_scope}.get(where)
+        yield from stubborn() if within is None else within(stubborn)
+
+    told: list[BaseException | None] = []
+    job = scope.launch(body)
+    job.invoke_on_completion(told.append)
+    waits = scope.launch(job.join)
+    main.run_current()
+    job.cancel("enough")
+    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
+        main.run_current()
+
+    assert [str(error) for error in uncaught] == ["generator ignored GeneratorExit"]
+    uncaught.clear()
+    gc.collect()
+    assert again == ["generator ignored GeneratorExit"]
+    assert [str(cause) for cause in told] == ["enough"]
+    assert job.is_completed
+    assert waits.is_completed
+    assert not waits.is_cancelled
+
+
 def test_a_body_that_swallows_every_cancellation_is_closed_with_a_warning(main: VMain, scope: CoroutineScope) -> None:
-    """F22: level-triggered cancellation would spin for ever in it."""
+    """F22: level-triggered cancellation would spin for ever in it. A wait that ends well begins the count anew."""
     log: list[str] = []
+    swallowed = 0
+
+    def swallow(most: int) -> Generator[Any, Any, None]:
+        nonlocal swallowed
+        for _ in range(most):
+            try:
+                yield from delay(1)
+            except CancellationException:
+                swallowed += 1
 
     def stubborn() -> Generator[Any, Any, None]:
         try:
-            while True:
-                try:
-                    yield from delay(1)
-                except CancellationException:
-                    continue
+            yield from swallow(900)
+            yield from with_context(NonCancellable, delay, 1)
+            yield from swallow(10_000)
         finally:
             log.append("finally")
 
-    cancel_in_vain(main, scope, stubborn)
+    job = scope.launch(stubborn)
+    main.run_current()
+    job.cancel()
+    main.run_current()
+    assert (swallowed, job.is_completed) == (900, False)
+    with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
+        main.drain()
 
+    assert job.is_completed
+    assert swallowed - 900 in (1000, 1001)  # the one that a step begins with is not counted
     assert log == ["finally"]

@@ -7,7 +7,7 @@ import copy
 import gc
 import threading
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,6 +29,7 @@ from vmscope import (
     ThreadContextElement,
     as_context_element,
     async_,
+    await_cancellation,
     coroutine_scope,
     current_context,
     current_job,
@@ -435,6 +436,32 @@ def test_a_start_in_place_within_another_enters_a_context_of_its_own() -> None:
     assert seen == ["none", "depth 0", "depth 1", "depth 2"]
 
 
+@pytest.mark.parametrize("name", ["Unconfined", "Main.immediate"])
+def test_a_coroutine_that_resumes_the_one_that_resumed_it_enters_no_context_twice(main: VMain, name: str) -> None:
+    """F30: each resumes the other in the middle of its own step, in place."""
+    dispatcher = Dispatchers.Unconfined if name == "Unconfined" else Dispatchers.Main.immediate
+    scope = CoroutineScope(SupervisorJob() + dispatcher)
+    gates: list[CompletableDeferred[None]] = [CompletableDeferred() for _ in range(6)]
+    seen: list[str] = []
+
+    def body(who: str, mine: int) -> Generator[Any, Any, None]:
+        request.set(who)
+        while mine < len(gates):
+            yield from gates[mine].await_()
+            seen.append(request.get())
+            if mine + 1 < len(gates):
+                gates[mine + 1].complete(None)
+            seen.append(request.get())
+            mine += 2
+
+    jobs = [scope.launch(body, "even", 0), scope.launch(body, "odd", 1)]
+    gates[0].complete(None)
+
+    assert seen == ["even", "even", "odd", "odd"] * 3
+    assert [job.is_completed and not job.is_cancelled for job in jobs] == [True, True]
+    assert request.get() == "none"
+
+
 def value_of(local: Any) -> Any:
     return getattr(local, "value", None)
 
@@ -633,3 +660,22 @@ def test_the_wait_of_an_awaitable_block_begins_in_the_coroutine(
     job = on_main(body)
 
     assert seen == [("at launch", job)]
+
+
+def test_a_context_that_cannot_be_entered_fails_its_coroutine(main: VMain) -> None:
+    """F30, F52: somebody has it entered already. That is told once, and is not tried for ever."""
+    failures: list[BaseException] = []
+    told = CoroutineExceptionHandler(lambda _, failure: failures.append(failure))
+    scope = CoroutineScope(SupervisorJob() + Dispatchers.Main + told)
+    job = scope.launch(await_cancellation)
+    other = scope.launch(yield_)
+    cast("Any", other)._context.run(main.drain)
+    main.drain()
+
+    assert other.is_cancelled
+    assert [str(failure).split(":")[0] for failure in failures] == ["cannot enter context"]
+    assert job.is_active
+    job.cancel()
+    cast("Any", job)._context.run(main.drain)
+
+    assert job.is_completed

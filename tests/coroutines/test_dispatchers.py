@@ -52,7 +52,8 @@ from vmscope import (
     worker_thread,
     yield_,
 )
-from vmscope.coroutines import _main, _pool, _timer
+from vmscope._primitives import Bell
+from vmscope.coroutines import _dispatcher, _main, _pool, _timer
 from vmscope.coroutines._dispatcher import LimitedDispatcher
 from vmscope.looper import MessageQueue
 from vmscope.sync import Channel
@@ -596,6 +597,30 @@ def test_what_is_queued_when_the_looper_quits_is_cancelled(main: VMain, scope: C
 
     assert job.is_cancelled
     assert ran == []
+
+
+def test_a_resumption_that_the_looper_drops_as_it_quits_cleans_up_on_io_and_wakes_who_waits(
+    main: VMain, scope: CoroutineScope
+) -> None:
+    """D9, F3: it had begun, and what it was resumed with stood in the queue."""
+    log: list[Any] = []
+    gate = Job()
+
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from gate.join()
+            log.append("went on")
+        finally:
+            log.append(here().startswith("vmscope-worker-"))
+
+    job = scope.launch(body)
+    main.run_current()
+    gate.complete()
+    main.looper.quit()
+    run_blocking(job.join)
+
+    assert log == [True]
+    assert job.is_cancelled
 
 
 def test_a_closed_executor_cancels_the_coroutine_and_lets_it_clean_up() -> None:
@@ -1342,6 +1367,26 @@ def test_a_dispatch_that_raises_fails_the_coroutine_which_then_cleans_up(
     assert job.is_cancelled
 
 
+@pytest.mark.parametrize("builder", ["launch", "async_"])
+def test_a_dispatch_that_raises_at_the_launch_is_raised_there_and_fails_the_coroutine(
+    seen: list[BaseException], builder: str
+) -> None:
+    """D15, F50: its block never runs, and the scope waits for nobody."""
+    queue = QueueDispatcher()
+    queue.broken = LookupError("broken")
+    log: list[str] = []
+    handler = CoroutineExceptionHandler(lambda _context, failure: seen.append(failure))
+    parent = Job()
+
+    with pytest.raises(LookupError, match="broken"):
+        getattr(CoroutineScope(parent + queue + handler), builder)(log.append, "never")
+
+    assert parent.is_cancelled
+    assert parent.is_completed
+    assert seen == ([queue.broken] if builder == "launch" else [])
+    assert log == []
+
+
 def test_a_ctrl_c_in_a_launch_whose_dispatcher_has_taken_the_coroutine_cancels_it() -> None:
     """F52: it runs on another thread by then, and ends there."""
     began, ended = threading.Event(), threading.Event()
@@ -1557,35 +1602,62 @@ def test_functions_are_marked_for_the_main_thread_and_for_workers(main: VMain) -
 # ---- F51: no thread to be had
 
 
-def test_where_the_system_gives_no_thread_the_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """F51: here where there is none at all, later by those there are."""
-    pool = _pool.Pool("tried")
+def refuse_threads(*_: object, **__: object) -> None:
+    """What the system does that has no thread left."""
+    raise RuntimeError("can't start new thread")
+
+
+def test_where_the_system_gives_no_thread_and_none_is_there_the_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F51: it is cancelled with the reason, and cleans up here; once there are threads again, all is as before."""
+    pool = _pool.Pool("tried", keep_alive=0.0)
+    view = pool.limited_parallelism(1)
+    scope = CoroutineScope(SupervisorJob() + view)
     log: list[str] = []
 
-    class Task:
-        def run(self) -> None:
-            log.append(here())
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from await_cancellation()
+        finally:
+            log.append("cleaned up")
 
-    def refuse(*_: object, **__: object) -> None:
-        raise RuntimeError("can't start new thread")
-
+    waits = scope.launch(body)
+    while waits._waiter is None or pool._crew._count:
+        pass
     with monkeypatch.context() as patched:
-        patched.setattr(_pool, "start_thread", refuse)
-        pool.dispatch(EmptyCoroutineContext, Task())
-    assert log == [here()]
+        patched.setattr(_pool, "start_thread", refuse_threads)
+        with pytest.raises(RejectedExecutionError, match=r"Named.* gives no thread \(can't start new thread"):
+            pool.dispatch(EmptyCoroutineContext, Named(log))
+        never = scope.launch(log.append, "never")
+        waits.cancel()
+        run_blocking(waits.join)
+
+    assert log == ["cleaned up"]
+    assert never.is_cancelled
+    reason = never.get_cancellation_exception().__cause__
+    assert isinstance(reason, RejectedExecutionError)
+    assert "gives no thread" in str(reason)
 
     done = threading.Event()
-
-    class Last(Task):
-        def run(self) -> None:
-            super().run()
-            done.set()
-
-    pool.dispatch(EmptyCoroutineContext, Last())
-    assert done.wait(10)
-    assert log[1].startswith("tried-"), "it has recovered"
+    scope.launch(log.append, "again").invoke_on_completion(lambda _: done.set())
+    assert done.wait(10), "it has recovered, and the view has its place back"
+    assert log == ["cleaned up", "again"]
     pool.shut()
     assert pool.join(10) == []
+
+
+def test_as_the_interpreter_goes_down_work_that_gets_no_thread_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F12"""
+    pool = _pool.Pool("late")
+    log: list[str] = []
+    monkeypatch.setattr(_pool, "start_thread", refuse_threads)
+    monkeypatch.setattr(_pool, "is_going_down", lambda: True)
+
+    pool.dispatch(EmptyCoroutineContext, Named(log))
+
+    assert log == [here()]
+    assert pool.is_at_rest()
 
 
 class Named:
@@ -1726,24 +1798,20 @@ def test_a_thread_of_the_pool_does_not_wait_for_itself(uncaught: list[BaseExcept
     assert str(uncaught.pop()) == "slip"
 
 
-class Bell(_pool.SimpleQueue):  # type: ignore[type-arg]
+class Arrivals(Bell):
     """What `join` waits on for a worker that was started: opens `gate` once `most` are waiting, and hides no wait."""
 
     def __init__(self, gate: threading.Event, most: int = 1) -> None:
+        super().__init__()
         self.gate = gate
         self.waiting = threading.Barrier(most, action=gate.set)
         self.rang: list[bool] = []
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+    def wait(self, seconds: float | None = None) -> bool:
         if not self.gate.is_set():
             self.waiting.wait(10)
-        try:
-            told = super().get(timeout=10)
-        except _pool.Empty:
-            self.rang.append(False)
-            raise
-        self.rang.append(True)
-        return told
+        self.rang.append(super().wait(10))
+        return self.rang[-1]
 
 
 @pytest.mark.parametrize("joiners", [1, 2])
@@ -1758,7 +1826,7 @@ def test_a_join_waits_for_a_worker_that_was_started_just_now(monkeypatch: pytest
 
     monkeypatch.setattr(_pool._Crew, "_serve", slow_to_come)
     pool = _pool.Pool("fresh")
-    pool._crew._arrived = bell = Bell(gate, joiners)
+    pool._crew._arrived = bell = Arrivals(gate, joiners)
     pool.dispatch(EmptyCoroutineContext, Named(log))
     pool.shut()
     with ThreadPoolExecutor(joiners) as threads:
@@ -1778,10 +1846,10 @@ def test_a_join_waits_for_each_worker_that_was_started_just_now(monkeypatch: pyt
         assert gates[next(numbers)].wait(10)
         serve(crew)
 
-    class OneByOne(_pool.SimpleQueue):  # type: ignore[type-arg]
-        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+    class OneByOne(Bell):
+        def wait(self, seconds: float | None = None) -> bool:
             gates[next(waits)].set()
-            return super().get(timeout=10)
+            return super().wait(10)
 
     monkeypatch.setattr(_pool._Crew, "_serve", slow_to_come)
     pool = _pool.Pool("fresh")
@@ -1829,7 +1897,7 @@ def test_a_join_does_not_wait_for_a_worker_that_could_not_be_started(monkeypatch
 
     monkeypatch.setattr(_pool, "start_thread", refuse)
     pool = _pool.Pool("refused")
-    pool._crew._arrived = bell = Bell(gate)
+    pool._crew._arrived = bell = Arrivals(gate)
     caller = threading.Thread(target=lambda: pool.dispatch(EmptyCoroutineContext, Named(log)), name="caller")
     caller.start()
     assert asked.wait(10)
@@ -1880,10 +1948,10 @@ def test_of_two_who_need_the_timer_thread_first_one_starts_it(monkeypatch: pytes
 
     monkeypatch.setattr(_timer, "_guard", Lock())
     monkeypatch.setattr(_timer, "_timers", None)
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     assert _timer.shared_timers() is made
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["alive", "at its end"])
@@ -1932,3 +2000,29 @@ def test_what_a_hook_starts_on_the_timer_thread_finds_nothing_waiting_there() ->
             break
 
     assert names == ["vmscope-timer"] * 2
+
+
+def test_a_report_that_fails_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F51, F52: the worker goes on, with what is queued behind the task that failed."""
+    reports: list[BaseException] = []
+    done = threading.Event()
+
+    def report(_context: object, failure: BaseException) -> None:
+        reports.append(failure)
+        if len(reports) == 1:
+            raise MemoryError("for the report")
+
+    class Task:
+        def __init__(self, function: Callable[[], object]) -> None:
+            self.run = function
+
+    def fails() -> None:
+        raise LookupError("slip")
+
+    monkeypatch.setattr(_dispatcher, "report_globally", report)
+    view = Dispatchers.IO.limited_parallelism(1)
+    view.dispatch(EmptyCoroutineContext, Task(fails))
+    view.dispatch(EmptyCoroutineContext, Task(done.set))
+
+    assert done.wait(10)
+    assert [type(failure) for failure in reports] == [LookupError, MemoryError]

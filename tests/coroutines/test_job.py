@@ -1219,6 +1219,24 @@ def test_a_job_with_100000_children_is_cancelled_and_completes(main: VMain) -> N
     assert parent.is_completed
 
 
+def test_the_handlers_of_cancelled_children_are_called_without_the_lock_of_their_tree() -> None:
+    """F37: another thread gets it meanwhile."""
+    parent = Job()
+    heard: list[bool] = []
+
+    def look(_cause: object) -> None:
+        other = threading.Thread(target=lambda: heard.append(Job(parent).is_cancelled))
+        other.start()
+        other.join(5)
+
+    for number in range(10):
+        Job(parent).invoke_on_completion(look, on_cancelling=number % 2 == 0)
+
+    parent.cancel()
+
+    assert heard == [True] * 10
+
+
 def test_a_chain_of_100000_handlers_that_complete_the_next_job_keeps_the_stack_flat(
     reported: list[BaseException],
 ) -> None:
@@ -1319,7 +1337,8 @@ def without_collector() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-        gc.unfreeze()
+        if FREE_THREADED:  # else conftest.py has frozen all that was there before the tests, which is to stay so
+            gc.unfreeze()
 
 
 def own_garbage() -> list[str]:

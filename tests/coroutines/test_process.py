@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 
 import pytest
@@ -43,6 +44,7 @@ def test_a_process_ends_quietly_whatever_is_pending(what: str) -> None:
 
 #: Of programs: a call that hangs, and tells when it has begun.
 STUCK = """
+        from vmscope import _at_exit
         from vmscope.coroutines import _pool
         started = threading.Event()
         def stuck():
@@ -54,13 +56,43 @@ STUCK = """
 def test_work_that_is_stuck_holds_the_process_no_longer_than_the_grace() -> None:
     """I8, D18, F11"""
     code, out, err = run(STUCK + """
-        _pool.EXIT_GRACE = 0.1
+        _at_exit.GRACE = 0.1
         GlobalScope.launch(stuck, context=Dispatchers.IO)
         started.wait()
         print("main is over")
     """)
 
     assert (code, out, err) == (0, "main is over\n", "")
+
+
+def test_a_worker_and_a_looper_that_are_both_stuck_hold_no_process() -> None:
+    """I8, F11"""
+    code, out, err = run(STUCK + """
+        _at_exit.GRACE = 0.1
+        GlobalScope.launch(stuck, context=Dispatchers.IO)
+        started.wait()
+        thread = HandlerThread("stuck", daemon=True); thread.start()
+        blocks = threading.Event()
+        thread.handler.post(lambda: (blocks.set(), threading.Event().wait()))
+        blocks.wait()
+        print("main is over")
+    """)
+
+    assert (code, out, err) == (0, "main is over\n", "")
+
+
+def test_what_the_pool_refuses_for_good_runs_where_it_is_refused() -> None:
+    """I8, F11: IO is not asked as well, for it is the same pool."""
+    code, out, err = run("""
+        from vmscope.coroutines._dispatcher import LimitedDispatcher
+        Dispatchers.shutdown()
+        put = LimitedDispatcher._put
+        LimitedDispatcher._put = lambda self, task: (print("asked", self), put(self, task))[1]
+        job = GlobalScope.launch(print, "ran", context=Dispatchers.Default)
+        print(job.is_cancelled, job.is_completed)
+    """)
+
+    assert (code, out, err) == (0, "asked Dispatchers.Default\nTrue True\n", "")
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05], ids=["before the pool is told", "after it"])
@@ -124,7 +156,7 @@ def test_work_that_runs_at_exit_may_finish() -> None:
 def test_a_call_that_was_abandoned_and_hangs_gets_the_short_grace_of_what_is_cancelled() -> None:
     """I8, X17"""
     code, out, err = run(STUCK + """
-        _pool.EXIT_GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.01
+        _at_exit.GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.01
         async def body():
             call = launch(lambda: run_blocking_io(stuck, abandon_on_cancel=True))
             await run_blocking_io(started.wait)
@@ -159,8 +191,9 @@ def test_a_cancelled_call_has_a_moment_to_clean_up() -> None:
 def test_what_a_cancelled_coroutine_must_not_be_stopped_in_has_the_whole_grace() -> None:
     """I8, D18: NonCancellable."""
     code, out, err = run("""
+        from vmscope import _at_exit
         from vmscope.coroutines import _pool
-        _pool.EXIT_GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.0
+        _at_exit.GRACE, _pool.CANCELLED_GRACE = 3600.0, 0.0
         began, there = threading.Event(), threading.Event()
         def saves():
             there.set()
@@ -184,7 +217,7 @@ def test_what_a_cancelled_coroutine_must_not_be_stopped_in_has_the_whole_grace()
 def test_a_program_that_has_waited_for_its_workers_itself_does_not_wait_once_more() -> None:
     """I8, D18: `Dispatchers.shutdown`; its child process, which has a pool of its own, does."""
     code, out, err = run(STUCK + """
-        _pool.EXIT_GRACE = _pool.CANCELLED_GRACE = 3600.0
+        _at_exit.GRACE = _pool.CANCELLED_GRACE = 3600.0
         GlobalScope.launch(stuck, context=Dispatchers.IO)
         started.wait()
         print("stuck" in Dispatchers.shutdown(0.01)[0], flush=True)
@@ -197,6 +230,39 @@ def test_a_program_that_has_waited_for_its_workers_itself_does_not_wait_once_mor
     """)
 
     assert (code, out, err) == (0, "True\nsaved\n7\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's memory as Linux has it")
+def test_in_a_process_that_can_have_no_more_threads_work_is_refused_and_later_done() -> None:
+    """F51"""
+    code, out, err = run("""
+        import resource
+        def cleans_up():
+            try:
+                yield from with_context(Dispatchers.IO, print, "never")
+            except CancellationException as refusal:
+                print(refusal.__cause__.__class__.__name__, "gives no thread" in str(refusal.__cause__))
+                raise
+            finally:
+                print("cleaned up on", threading.current_thread().name)
+        def body():
+            return (yield from with_context(Dispatchers.IO, lambda: "done"))
+        threading.stack_size(1 << 30)
+        with open("/proc/self/statm") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (size + (256 << 20), hard))
+        try:
+            run_blocking(cleans_up)
+        except CancellationException:
+            print("cancelled")
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        threading.stack_size(0)
+        print(run_blocking(body))
+    """)
+
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["RejectedExecutionError True", "cleaned up on MainThread", "cancelled", "done"]
 
 
 def test_a_launch_while_the_interpreter_goes_down_neither_hangs_nor_prints() -> None:

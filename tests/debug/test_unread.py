@@ -66,9 +66,9 @@ def test_failures_left_at_the_end_of_the_process_are_told_once_each() -> None:
     """E14: also where each was the only one at its time."""
     code, out, err = run("""
         import atexit, gc
+        from vmscope.debug import report_unread_failures
         registered = []
         register, atexit.register = atexit.register, lambda function, *args: registered.append(function)
-        from vmscope.debug import report_unread_failures
         threading.excepthook = lambda args: print("told", args.exc_value)
         report_unread_failures()
         def fail(number):

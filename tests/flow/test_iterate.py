@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from vmscope import (
+    CancellationException,
     CancelScope,
     Dispatchers,
     IllegalStateError,
     Job,
     NonCancellable,
+    VmScopeWarning,
     await_cancellation,
     coroutine_scope,
     current_job,
@@ -198,6 +201,8 @@ def test_f19_an_iterator_refuses_to_be_asked_in_another_context(main: VMain) -> 
         return [*got, await anext(values)]
 
     assert run(main, body) == [1, 2]
+    gc.collect()  # while there is a main looper: it is closed there
+    main.drain()
 
 
 def test_f19_an_iterator_begun_where_nothing_is_cancelled_stays_there(main: VMain) -> None:
@@ -228,6 +233,9 @@ def test_f19_an_iterator_begun_where_nothing_is_cancelled_stays_there(main: VMai
     assert log[:3] == [1, 2, 3]
     assert isinstance(log[3], FlowIterator)
     assert job.is_completed
+    log.clear()
+    gc.collect()  # while there is a main looper: it is closed there
+    main.drain()
 
 
 @pytest.mark.parametrize("kind", ["block", "buffer"])
@@ -279,6 +287,39 @@ def test_f19_a_flow_that_is_dropped_leaves_the_coroutine_in_its_block(main: VMai
             run(main, in_scope, each)
 
     assert log == [1, 6]
+
+
+def test_f19_a_flow_that_keeps_another_coroutine_from_its_end_is_closed_with_that(main: VMain) -> None:
+    """F19, X2: its clean-up swallows every cancellation of who closes it; the first one stays in its block."""
+    log: list[Any] = []
+
+    @flow
+    async def source(collector: FlowCollector[int]) -> None:
+        try:
+            async with coroutine_scope():
+                await collector.emit(1)
+        finally:
+            try:
+                while True:
+                    with suppress(CancellationException):
+                        await delay(1)
+            finally:
+                log.append("closed")
+
+    async def body() -> None:
+        values = source.as_async_iterator()
+        await anext(values)
+        async with coroutine_scope() as scope:
+            inside = current_job()
+            closing = scope.launch(values.aclose)
+            await delay(0.5)
+            closing.cancel()
+            with pytest.warns(VmScopeWarning, match="caught its cancellation 1000 times"):
+                await closing.join()
+            assert log == ["closed"]
+            assert current_job() is inside
+
+    run(main, body)
 
 
 def test_f19_a_flow_that_another_coroutine_closes_leaves_the_first_in_its_block(main: VMain) -> None:

@@ -585,6 +585,8 @@ def test_a_lazy_value_whose_dispatcher_is_closed_is_begun_anew_by_another_who_wa
     async def body() -> int:
         first = CoroutineScope(dispatcher).async_(value.await_)
         await begun.await_()
+        while not closed._nodes:  # until the computation stands there: before, it would go on without a dispatch
+            await yield_()
         second = current_scope().async_(value.await_, start=CoroutineStart.UNDISPATCHED)
         dispatcher.closed = True
         closed.complete(None)

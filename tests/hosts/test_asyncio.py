@@ -351,10 +351,10 @@ def test_who_cancels_the_blocks_task_is_not_taken_for_the_end_of_the_host() -> N
             host.handler.post(host.end)
             task = asyncio.current_task()
             assert task is not None
-            asyncio.get_running_loop().call_later(0.001, task.cancel)
             try:
                 await asyncio.Event().wait()
             finally:
+                asyncio.get_running_loop().call_soon(task.cancel)
                 try:
                     await asyncio.Event().wait()
                 except asyncio.CancelledError:
@@ -545,9 +545,10 @@ def test_there_must_be_a_running_loop_and_it_runs_itself() -> None:
 
 HUNG = """
     import asyncio
+    from vmscope import _at_exit
     from vmscope.coroutines import _pool
     from vmscope.hosts import asyncio as host_of_asyncio
-    _pool.EXIT_GRACE = _pool.CANCELLED_GRACE = 3600.0
+    _at_exit.GRACE = _pool.CANCELLED_GRACE = 3600.0
     one = Dispatchers.IO.limited_parallelism(1)
     hangs, goes_on, begins = threading.Event(), threading.Event(), threading.Event()
     def hang():

@@ -252,6 +252,53 @@ def test_a_part_that_was_put_elsewhere_does_not_end_with_where_it_was(toolkits: 
     assert (code, printed.splitlines()) == (0, ["False", "over True True"])
 
 
+def test_a_property_of_a_kind_of_qts_own_is_taken_as_it_is(toolkits: Toolkits, binding: str) -> None:
+    """U9: there is nothing to keep an int or a text, and the flow may hold nothing yet."""
+    code, printed = run(
+        toolkits, binding,
+        """
+        host = qt.install(app)
+        window = widgets.QWidget()
+        edit = widgets.QKeySequenceEdit(window)
+        keys = MutableStateFlow(None)
+        host.bind_property(keys, edit, "keySequence", host.bind(window))
+        edit.setKeySequence("Ctrl+K")
+        print(type(keys.value).__name__, keys.value.toString())
+        later(5, app.quit)
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["QKeySequence Ctrl+K"])
+
+
+def test_a_widget_that_is_deleted_without_a_word_is_let_go_of(toolkits: Toolkits, binding: str) -> None:
+    """U4: by its binding's own function, which sends no event before; what is above it goes on."""
+    code, printed = run(
+        toolkits, binding,
+        """
+        delete = importlib.import_module("shiboken6" if binding == "PySide6" else "PyQt6.sip").delete
+        host = qt.install(app)
+        window = widgets.QWidget()
+        part = widgets.QWidget(window)
+        owner, above = host.bind(part), host.bind(window)
+        async def load():
+            try:
+                await await_cancellation()
+            finally:
+                print("stopped")
+        owner.scope.launch(load)
+        delete(part)
+        print(owner.is_destroyed, above.is_destroyed)
+        later(5, window.deleteLater)
+        later(10, lambda: (print(above.is_destroyed), app.quit()))
+        app.exec()
+        """,
+    )  # fmt: skip
+
+    assert (code, printed.splitlines()) == (0, ["stopped", "True False", "True"])
+
+
 @pytest.mark.parametrize("place", [
     "page.setParent(window)",
     "widgets.QVBoxLayout(window).addWidget(page)",

@@ -368,6 +368,34 @@ def test_a_loop_that_is_stopped_may_run_again_and_end_what_is_awaited(
     assert deferred.get_completed() == "later"
 
 
+def test_a_future_that_ends_after_the_end_of_its_loop_is_nobodys_any_more(
+    closed_under: ClosedUnder, main: VMain, scope: CoroutineScope
+) -> None:
+    """I3: one of another make, that calls back by itself; who awaited it has been told that the loop was closed."""
+    told: list[Any] = []
+
+    class Outside(asyncio.Future[int]):
+        def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+            told.append(fn)
+
+    future = Outside(loop=closed_under.loop)
+    deferred = scope.async_(await_asyncio, future)
+    job = scope.launch(await_asyncio, closed_under.forever(), closed_under.loop)
+    closed_under.close()
+    gc.collect()
+    main.run_until(lambda: deferred.is_completed and job.is_completed)
+    error = deferred.get_completion_exception_or_none()
+    assert isinstance(error, DeferredCancelledError)
+
+    future.cancel()
+    for callback in told:
+        callback(future)
+    main.run_current()
+
+    assert told
+    assert deferred.get_completion_exception_or_none() is error
+
+
 def test_what_has_been_awaited_leaves_no_timer_in_its_loop(loop: asyncio.AbstractEventLoop, outcome: Outcome) -> None:
     """I3"""
     outcome(lambda: await_asyncio(give(1), loop))

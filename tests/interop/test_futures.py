@@ -161,7 +161,7 @@ def test_the_main_thread_takes_no_lock_of_a_future_that_it_waits_for() -> None:
 def test_a_wait_for_a_future_that_a_ctrl_c_broke_off_may_be_begun_anew() -> None:
     """I1, F44: it struck once the wait had been told of the end."""
     future = CompletableDeferred(7).as_future()
-    future._ended.get(timeout=0)  # type: ignore[attr-defined]
+    future._ended.wait(0)  # type: ignore[attr-defined]
 
     assert future.result(0.001) == 7
     assert future.result() == 7

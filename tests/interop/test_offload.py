@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import pathlib
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -29,9 +30,10 @@ from vmscope import (
     Job,
     RejectedExecutionError,
 )
-from vmscope.interop import OffloadError, RemoteError, cancel_token, offload
+from vmscope.interop import OffloadError, RemoteError, _offload, cancel_token, offload
 from vmscope.interop._envelope import Task
 from vmscope.interop._token import JobToken
+from vmscope.testing import explore
 
 Outcome = Callable[..., Any]
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -400,6 +402,19 @@ def test_an_engine_that_breaks_with_one_error_for_all_notes_it_once(main: VMain,
 
     assert [call.get_completion_exception_or_none() for call in calls] == [broken, broken]
     assert len(broken.__notes__) == 1
+
+
+def test_two_threads_that_have_one_error_note_it_once() -> None:
+    """Without the GIL, and with it on a bad day."""
+
+    def program() -> Iterator[Any]:
+        broken = BrokenExecutor("a worker died")
+        task = Task(work.double, (1,), JobToken(Job()), False)
+        note = functools.partial(_offload._of_the_engine, broken, "the engine", task)
+        yield note, note
+        assert len(broken.__notes__) == 1
+
+    assert explore(program, watch=[_offload]).complete
 
 
 class Unhashable(Strange):

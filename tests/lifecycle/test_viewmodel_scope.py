@@ -316,6 +316,16 @@ def test_threads_that_ask_at_once_get_one_scope(main: VMain) -> None:
         assert len({id(scope) for scope in got}) == 1
 
 
+def test_a_scope_that_is_there_is_found_without_a_lock() -> None:
+    """V1, F45: though another thread has the view model's lock, and keeps it."""
+    model = ViewModel()
+    scope = model.view_model_scope
+
+    with _viewmodel._inside(model).lock:
+        assert _at_once([lambda: model.view_model_scope]) == [scope]
+    model.clear()
+
+
 def test_a_scope_that_is_asked_for_during_a_clear_is_dead_after_it(main: VMain) -> None:
     for _ in range(50):
         model = ViewModel()

@@ -190,6 +190,18 @@ def test_a_delay_may_be_huge(handler, looper, clock, delay):
     assert handler.has_callbacks(print)
 
 
+@pytest.mark.parametrize("delay", [math.inf, 1e300, -math.inf, -1.0])
+def test_a_looper_that_waits_for_a_time_no_system_can_wait_for_hears_what_comes(worker, delay):
+    """F14: a lock waits for 9e9 seconds at the most; a time that has gone by is now."""
+    ran = []
+    worker.handler.post_delayed(lambda: ran.append(delay), delay)
+    while not worker.looper.queue.is_polling():
+        pass
+
+    assert worker.handler.call(lambda: 42) == 42
+    assert ran == ([delay] if delay < 0 else [])
+
+
 @pytest.mark.parametrize(
     ("delay", "error"),
     [(math.nan, ValueError), ("1", TypeError), (None, TypeError), (b"1", TypeError), ([], TypeError), (1j, TypeError)],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-import sys
 import threading
 import weakref
 from weakref import WeakSet
@@ -228,6 +227,23 @@ def test_an_ended_threads_looper_is_not_taken_for_that_of_the_thread_that_got_it
     assert not any(in_a_thread(lambda: any(looper.is_current_thread() for looper in loopers)) for _ in range(5))
 
 
+def test_the_main_looper_may_quit_and_quitting_again_changes_nothing():
+    """F5: against Android, where it may not; a desktop program ends so."""
+    log = []
+
+    def run():
+        main = Looper.prepare_main()
+        handler = Handler(main)
+        handler.post(lambda: (main.quit(), main.quit(), main.quit_safely(), log.append("finished")))
+        handler.post(lambda: log.append("never"))
+        Looper.loop()
+        main.quit()
+        return Looper.loop(), main.exception, handler.post(print)
+
+    assert in_a_thread(run) == (None, None, False)
+    assert log == ["finished"]
+
+
 # ---- uncaught
 
 
@@ -259,6 +275,36 @@ def test_after_the_report_nothing_of_the_failed_message_is_kept(looper, handler,
     gc.collect()
 
     assert refs[0]() is None
+
+
+def test_a_loop_that_goes_on_keeps_nothing_of_a_failed_message_and_needs_no_collector():
+    """F1: what its frame held is gone before the next message runs, and as the loop falls asleep."""
+    alive = []
+
+    def run():
+        looper = Looper.prepare()
+        looper.on_uncaught = lambda message, error: True
+        handler = Handler(looper)
+
+        def fail():
+            held = Note("held", [])
+            refs.append(weakref.ref(held))
+            raise OSError(held)
+
+        refs = []
+        handler.post(fail)
+        handler.post(lambda: alive.append(refs[0]()))
+        handler.post(fail)
+        looper.queue.add_idle_handler(lambda: (alive.append(refs[1]()), looper.quit()))
+        Looper.loop()
+
+    gc.disable()
+    try:
+        in_a_thread(run)
+    finally:
+        gc.enable()
+
+    assert alive == [None, None]
 
 
 def test_on_uncaught_may_see_to_a_failure(looper, handler):
@@ -589,14 +635,26 @@ def test_who_asks_a_thread_that_begins_for_its_looper_waits_for_it():
             assert go_on.wait(5)
             super().run()
 
+    class Enters:
+        """The lock that says when it is asked for: frames of a thread that runs cannot be read without the GIL."""
+
+        def __init__(self, lock):
+            self.lock = lock
+            self.release = lock.release
+
+        def __enter__(self):
+            go_on.set()
+            self.lock.acquire()
+
+        def __exit__(self, *exc_info):
+            self.lock.release()
+
     go_on, asked = threading.Event(), []
     ui = Slow("ui")
     ui.start()
+    ui._not_ready = Enters(ui._not_ready)
     other = threading.Thread(target=lambda: asked.append(ui.looper))
     other.start()
-    while other.is_alive() and sys._current_frames()[other.ident].f_code is not HandlerThread.looper.fget.__code__:
-        pass
-    go_on.set()
     other.join(5)
     ui.quit()
     ui.join(5)

@@ -7,12 +7,13 @@ import os
 import signal
 import threading
 import weakref
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
 
 from tests.processes import POSIX, run
-from vmscope.looper import HandlerThread, MessageQueue
+from vmscope import CompletableDeferred, HandlerThread, MessageQueue, uptime
 
 from .notes import Note
 
@@ -30,6 +31,71 @@ def test_a_signal_handler_wakes_the_loop_that_it_interrupts():
         signal.signal(signal.SIGUSR1, previous)
 
     assert log == ["from the handler"]
+
+
+@contextmanager
+def a_handler_that_outlasts(seconds, rescue):
+    """Have a signal strike the main thread within `seconds`, whose handler returns after them. Yields their end.
+
+    A wait that has no end fails the test after five seconds: `rescue` lets it go on.
+    """
+    end, struck, rescued, main = uptime() + seconds, [], [], threading.main_thread().ident
+
+    def outlast(*_: object) -> None:
+        struck.append(uptime() < end)
+        while uptime() < end + 0.01:
+            pass
+
+    def give_up() -> None:
+        rescued.append(True)
+        rescue()
+
+    previous = signal.signal(signal.SIGUSR1, outlast)
+    timers = [threading.Timer(seconds / 2, signal.pthread_kill, (main, signal.SIGUSR1)), threading.Timer(5, give_up)]
+    for timer in timers:
+        timer.start()
+    try:
+        yield end
+    finally:
+        timers[0].join()
+        timers[1].cancel()
+        signal.signal(signal.SIGUSR1, previous)
+    assert struck == [True]
+    assert not rescued
+
+
+@POSIX
+def test_a_loop_wakes_for_a_timer_though_a_signal_handler_was_running_when_that_fell_due():
+    """F6: before Python 3.13 the wait for a SimpleQueue has no end then."""
+    queue, log = MessageQueue(), []
+    with a_handler_that_outlasts(0.06, queue.wake) as end:
+        queue.put_at(Note("timer", log), end)
+        queue.run_until(lambda: log)
+
+    assert log == ["timer"]
+
+
+@POSIX
+@pytest.mark.parametrize("what", ["call", "future"])
+def test_a_wait_of_the_main_thread_ends_in_time_though_a_signal_handler_took_longer(what):
+    """F6"""
+    go_on, deferred = threading.Event(), CompletableDeferred()
+    future = deferred.as_future()
+
+    def let_go_on() -> None:
+        go_on.set()
+        deferred.complete(1)
+
+    with HandlerThread("busy") as thread:
+        thread.handler.post(go_on.wait)
+        try:
+            with a_handler_that_outlasts(0.06, let_go_on), pytest.raises(TimeoutError):
+                if what == "call":
+                    thread.handler.call(print, timeout=0.06)
+                else:
+                    future.result(0.06)
+        finally:
+            let_go_on()
 
 
 @POSIX
@@ -299,8 +365,8 @@ def test_what_is_pending_at_exit_is_rejected():
 
 def test_a_stuck_message_does_not_hold_the_process():
     code, out, err = run("""
-        import vmscope.looper._handler_thread as module
-        module.EXIT_PATIENCE = 0.05
+        from vmscope import _at_exit
+        _at_exit.GRACE = 0.05
         thread = HandlerThread("worker"); thread.start()
         started = threading.Event()
         thread.handler.post(lambda: (started.set(), time.sleep(3600)))

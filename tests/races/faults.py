@@ -88,6 +88,7 @@ def _text(code: CodeType) -> tuple[Any, ...]:
 
 
 JOB, SUSPEND, QUEUE = "coroutines._job", "coroutines._suspend", "looper._queue"
+HELD = "coroutines._held"
 MODEL, STORE, PROVIDER, POOL = "lifecycle._viewmodel", "lifecycle._store", "lifecycle._provider", "coroutines._pool"
 DISPATCHER, FRAME, TIMER = "coroutines._dispatcher", "coroutines._frame", "coroutines._timer"
 DEFERRED, LOOPER, COROUTINE = "coroutines._deferred", "looper._looper", "coroutines._coroutine"
@@ -116,8 +117,8 @@ FAULTS = [
           "            if True:\n                flow = inside.failures",
           "the_first_look_at_the_failures"),
     Fault("clear marks before the lock", MODEL,
-          "        with inside.lock:\n            if inside.cleared:\n                return\n            inside.cleared = True",
-          "        if inside.cleared:\n            return\n        with inside.lock:\n            inside.cleared = True",
+          "            with inside.lock:\n                if inside.cleared and not inside.broken:\n                    return\n",
+          "            if inside.cleared and not inside.broken:\n                return\n            with inside.lock:\n",
           "two_clears"),
     Fault("a closeable added after clear is asked for outside the lock", MODEL,
           "            with inside.lock:\n                late = inside.cleared\n                if not late:",
@@ -170,24 +171,37 @@ FAULTS = [
           "        if True:\n            state = self._state\n            if state >= SEALED:\n                return _TOO_LATE",
           "two_cancels"),
     Fault("a body ends plainly without the lock", COROUTINE,
-          "        with self._lock:\n            nodes = self._nodes\n",
-          "        if True:\n            nodes = self._nodes\n",
+          "            with self._lock:\n"
+          "                nodes = self._nodes\n",
+          "            if True:\n"
+          "                nodes = self._nodes\n",
           "a_scope_whose_last_child_ends_on_another_thread"),
     Fault("the body ends without the lock", JOB,
-          "        with self._lock:\n            state = self._state\n            plain =",
-          "        if True:\n            state = self._state\n            plain =",
+          "            with self._lock:\n"
+          "                state = self._state\n"
+          "                plain =",
+          "            if True:\n"
+          "                state = self._state\n"
+          "                plain =",
           "two_completions"),
     Fault("the end in two moves: a cancel comes between", JOB,
-          "                    state, nodes = self._end_locked()\n        if plain:",
-          "                    pass\n        if not plain and not first:\n            with self._lock:\n"
-          "                state, nodes = self._end_locked()\n        if plain:",
+          "                        state, nodes = self._end_locked()\n"
+          "            if plain:",
+          "                        pass\n"
+          "            if not plain and not first:\n"
+          "                with self._lock:\n"
+          "                    state, nodes = self._end_locked()\n"
+          "            if plain:",
           "complete_against_cancel_of_one_that_is_watched"),
     Fault("the plain end without the lock", JOB,
-          "            if plain:  #", "        if True:\n            if plain:  #",
+          "                if plain:  #", "            if True:\n                if plain:  #",
           "complete_against_cancel"),
     Fault("the parent looks for children without the lock", JOB,
           "                with parent._lock:\n                    state, nodes = parent._end_locked()",
           "                if True:\n                    state, nodes = parent._end_locked()", "two_last_children_end_with_their_parent"),
+    Fault("what was broken off goes on without the lock", JOB,
+          "        with job._lock:\n            over = ", "        if True:\n            over = ",
+          "a_completion_that_broke_off_is_mended_as_the_last_child_ends"),
     Fault("a handler is added after the look at the end", JOB,
           "        with self._lock:\n            state = self._state\n            if state >= COMPLETED:\n                return False\n"
           "            if node._kind == ON_CANCELLING and state >= CANCELLING:\n                return False\n"
@@ -200,11 +214,11 @@ FAULTS = [
           "            if node._kind == ON_CANCELLING and state >= CANCELLING:\n                return False\n", "",
           "a_cancelling_handler_comes_against_cancel"),
     Fault("start without the lock", JOB,
-          "        with self._lock:\n            if self._state != NEW:\n                return False\n            self._state = ACTIVE",
-          "        if True:\n            if self._state != NEW:\n                return False\n            self._state = ACTIVE",
+          "            with self._lock:\n                if self._state != NEW:\n                    return False\n                self._state = ACTIVE",
+          "            if True:\n                if self._state != NEW:\n                    return False\n                self._state = ACTIVE",
           "a_lazy_job_is_started_twice"),
     Fault("a job does not wait for its last child", JOB,
-          "                if node._parent is self:  #", "                if False:  #",
+          "waiting = [node for node in nodes if node._kind == CHILD]", "waiting = []",
           "the_last_child_ends_with_its_parent"),
     Fault("join does not look whether it came too late", SUSPEND,
           "        return bool(job._add_node(self)) or not self._claim()",
@@ -215,8 +229,10 @@ FAULTS = [
           "            if True:\n                state = job._state\n                if state < _COMPLETED and",
           "join_of_a_sibling_against_its_end"),
     Fault("a plain cancel without the lock", JOB,
-          "        with job._lock:\n            # The plain case",
-          "        if True:\n            # The plain case",
+          "            with job._lock:\n"
+          "                # The plain case",
+          "            if True:\n"
+          "                # The plain case",
           "a_join_ends_against_cancel_of_its_coroutine"),
     Fault("a frame attaches plainly without the lock", FRAME,
           "        with lock:  # the plain case", "        if True:  # the plain case",
@@ -227,12 +243,22 @@ FAULTS = [
           "        if True:\n            mine = self._claim",
           "await_against_cancel_of_the_caller"),
     Fault("resume settles without the lock", SUSPEND,
-          "        with self._lock():\n            phase = self._phase\n            if phase == CANCELLED_PHASE and ignore:",
-          "        if True:\n            phase = self._phase\n            if phase == CANCELLED_PHASE and ignore:",
+          "            with self._lock():\n"
+          "                phase = self._phase\n"
+          "                if phase == CANCELLED_PHASE and ignore:",
+          "            if True:\n"
+          "                phase = self._phase\n"
+          "                if phase == CANCELLED_PHASE and ignore:",
           "resume_against_resume"),
     Fault("cancel settles without the lock", SUSPEND,
-          "        with self._lock():\n            phase = self._phase\n            if phase > SUSPENDED_PHASE:\n                return False",
-          "        if True:\n            phase = self._phase\n            if phase > SUSPENDED_PHASE:\n                return False",
+          "            with self._lock():\n"
+          "                phase = self._phase\n"
+          "                if phase > SUSPENDED_PHASE:\n"
+          "                    return False",
+          "            if True:\n"
+          "                phase = self._phase\n"
+          "                if phase > SUSPENDED_PHASE:\n"
+          "                    return False",
           "resume_against_cancel"),
     Fault("the wait begins without the lock", SUSPEND,
           "        with frame._lock:\n            if _ACTIVE <= frame._state <= _COMPLETING:\n                frame._waiter = self",
@@ -321,8 +347,8 @@ FAULTS = [
           "                if True:\n                    self._idle_handlers = tuple(",
           "an_idle_handler_has_had_enough_as_another_comes"),
     Fault("the bell before the flag", QUEUE,
-          "        self._asleep = _AWAKE\n        if self._host is None or self._depth:\n            self._bell.put(None)",
-          "        if self._host is None or self._depth:\n            self._bell.put(None)\n        self._asleep = _AWAKE",
+          "        self._asleep = _AWAKE\n        if self._host is None or self._depth:\n            self._bell.ring()",
+          "        if self._host is None or self._depth:\n            self._bell.ring()\n        self._asleep = _AWAKE",
           "two_puts_against_falling_asleep"),
     Fault("the timed items are looked at before the inbox", QUEUE,
           "                if timed:\n                    continue\n",
@@ -360,6 +386,35 @@ FAULTS = [
           "                    if self._queued < self._waiting:\n                        self._waiting -= 1\n                        return None",
           "                    if True:\n                        self._waiting -= 1\n                        return None",
           "a_task_comes_as_the_last_thread_goes"),
+    # ---- a looper whose thread is in a run_blocking
+    Fault("who puts does not tell the one that holds the looper", QUEUE,
+          "        self._asleep = _BEHIND_BARRIER  # S1, as in `_sleep`: plain messages need not be told\n",
+          "",
+          "a_looper_is_held_by_a_block_that_waits_for_it"),
+    Fault("the one that holds the looper looks first and announces second", QUEUE,
+          "        self._asleep = _BEHIND_BARRIER  # S1, as in `_sleep`: plain messages need not be told\n",
+          "        early = self._snapshot()\n        self._asleep = _BEHIND_BARRIER\n        return early\n",
+          "a_looper_is_held_by_a_block_that_waits_for_it"),
+    Fault("who begins to wait does not tell the one that holds the looper", SUSPEND,
+          "    for witness in tuple(witnesses):\n        witness()",
+          "    return None",
+          "a_looper_is_held_by_a_block_whose_child_waits_for_it"),
+    Fault("where no thread comes, what others have queued is forgotten", POOL,
+          "            if task is not block:\n                refuse(task)",
+          "            if task is not block:\n                pass",
+          "two_tasks_where_the_system_gives_no_thread"),
+    Fault("where no thread comes, the tasks are left in the queue", POOL,
+          "                left = self._take_all_locked()",
+          "                left = [block]",
+          "two_tasks_where_the_system_gives_no_thread"),
+    Fault("where no thread comes, what is taken is not counted", POOL,
+          "            self._queued -= 1\n            if task is not None:\n                left.append(task)",
+          "            if task is not None:\n                left.append(task)",
+          "two_tasks_where_the_system_gives_no_thread"),
+    Fault("where no thread comes, the tasks are taken after the lock", POOL,
+          "                    return  # those that are there will come to it\n                left = self._take_all_locked()",
+          "                    return\n            left = self._take_all_locked()",
+          "two_tasks_where_the_system_gives_no_thread"),
     Fault("a worker gives its place up and does not look again", DISPATCHER,
           "                    if not queue or self._running >= self.limit:  # W2 then look again\n"
           "                        self._closed = False  # who puts next asks the parent\n                        return",
@@ -377,7 +432,7 @@ FAULTS = [
           "        if left:\n            return True",
           "tasks_for_a_view_come_as_its_pool_is_shut"),
     Fault("who counted on a worker that is refused is forgotten", DISPATCHER,
-          "            else:  # it was put without a worker of its own, for this one was on its way\n                _refuse(other)",
+          "            else:  # it was put without a worker of its own, for this one was on its way\n                refuse(other)",
           "            else:\n                pass",
           "tasks_for_a_view_come_as_its_pool_is_shut"),
     Fault("a refused worker keeps its place", DISPATCHER,
@@ -416,11 +471,11 @@ FAULTS = [
           "        if True:\n            early: Early | None = self._early\n            self._early = LEFT",
           "a_hop_against_the_hop_back"),
     Fault("a frame that has ended is waited for", FRAME,
-          "            if frame._state < COMPLETED:\n                frame._waits = coroutine\n                return SUSPENDED",
-          "            if True:\n                frame._waits = coroutine\n                return SUSPENDED",
+          "            if frame._state < COMPLETED:\n                self._coroutine = coroutine\n                frame._waits = self\n                return SUSPENDED",
+          "            if True:\n                self._coroutine = coroutine\n                frame._waits = self\n                return SUSPENDED",
           "a_scope_whose_last_child_ends_on_another_thread"),
     Fault("an await that comes too late is not told", DEFERRED,
-          "        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine)",
-          "        self._suspend(coroutine)\n        job._add_node(self)\n        return SUSPENDED",
+          "        if not self._suspend_for(coroutine, job):\n            return self._outcome(coroutine)\n",
+          "        self._suspend(coroutine)\n        job._add_node(self)\n",
           "complete_against_await"),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from vmscope import (
     CoroutineStart,
     Dispatchers,
     EmptyCoroutineContext,
+    Handler,
     IllegalStateError,
     Job,
     Looper,
@@ -23,6 +24,7 @@ from vmscope import (
     ViewModel,
     ViewModelProvider,
     ViewModelStore,
+    as_dispatcher,
     await_all,
     await_cancellation,
     coroutine_scope,
@@ -34,7 +36,10 @@ from vmscope import (
     with_context,
     with_timeout_or_none,
 )
+from vmscope._errors import suppressed_of
+from vmscope.coroutines import _pool
 from vmscope.coroutines._dispatcher import LimitedDispatcher, Once
+from vmscope.coroutines._job import COMPLETING, mend
 from vmscope.coroutines._pool import Pool
 from vmscope.coroutines._timer import shared_timers
 
@@ -55,6 +60,16 @@ def the_first_look_at_a_scope():
 
     yield look, look
     assert seen[0] is seen[1] is screen.view_model_scope
+
+
+def three_first_looks_at_a_scope():
+    screen, seen = ViewModel(), []
+
+    def look():
+        seen.append(screen.view_model_scope)
+
+    yield look, look, look
+    assert seen == [screen.view_model_scope] * 3
 
 
 def the_first_look_at_a_scope_of_one_without_init():
@@ -132,15 +147,28 @@ def the_first_look_at_the_failures():
 
 
 def two_clears():
-    cleared = []
+    cleared, raised = [], []
 
     class Screen(ViewModel):
         def on_cleared(self):
             cleared.append(self.view_model_scope.is_active)
 
+    def fails():
+        cleared.append("first")
+        raise ValueError("slip")
+
+    def clear():
+        try:
+            screen.clear()
+        except ExceptionGroup as group:
+            raised.append(group)
+
     screen = Screen()
-    yield screen.clear, screen.clear
-    assert cleared == [False]
+    screen.add_closeable(fails)
+    screen.add_closeable(lambda: cleared.append("second"))
+    yield clear, clear
+    assert cleared == ["first", "second", False]
+    assert [str(error) for group in raised for error in group.exceptions] == ["slip"]
 
 
 def a_launch_against_clear():
@@ -224,9 +252,30 @@ def a_child_attaches_against_cancel():
     def attach():
         children.append(Job(parent))
 
-    yield attach, parent.cancel
+    def cancel():
+        parent.cancel("closing")
+
+    yield attach, cancel
     assert children[0].is_cancelled
     assert children[0].is_completed
+    assert str(children[0].get_cancellation_exception()) == "closing"
+    assert parent.is_completed
+
+
+def a_child_attaches_against_the_failure_of_another():
+    parent = CompletableDeferred()
+    failing, failure, children = CompletableDeferred(parent=parent), ValueError("slip"), []
+
+    def attach():
+        children.append(Job(parent))
+
+    def fail():
+        failing.complete_exceptionally(failure)
+
+    yield attach, fail
+    assert children[0].is_cancelled
+    assert children[0].is_completed
+    assert children[0].get_cancellation_exception().__cause__ is failure
     assert parent.is_completed
 
 
@@ -259,6 +308,16 @@ def the_last_child_ends_with_its_parent():
     child = Job(parent)
     parent.invoke_on_completion(lambda cause: told.append(child.is_completed))
     yield child.complete, parent.complete
+    assert parent.is_completed
+    assert told == [True]
+
+
+def a_completion_that_broke_off_is_mended_as_the_last_child_ends():
+    parent, told = Job(), []
+    child = Job(parent)
+    parent.invoke_on_completion(lambda cause: told.append(child.is_completed))
+    parent._state = COMPLETING  # and nothing else came of its `complete()`
+    yield lambda: mend(parent), child.complete
     assert parent.is_completed
     assert told == [True]
 
@@ -302,6 +361,38 @@ def two_children_fail():
     assert len(told) == 1
     assert told[0] in (first, second)
     assert keep.is_cancelled
+
+
+def four_children_fail():
+    failures = [ValueError(number) for number in range(4)]
+    told: list[Any] = []
+    scope = CoroutineScope(Dispatchers.Unconfined + CoroutineExceptionHandler(lambda _, error: told.append(error)))
+    gates = [CompletableDeferred() for _ in range(3)]
+
+    def fails(number):
+        yield from gates[number].await_()
+        raise failures[number]
+
+    def fails_in_its_cleanup():
+        try:
+            yield from await_cancellation()
+        finally:
+            raise failures[3]
+
+    def family():
+        for number in range(3):
+            launch(fails, number)
+        launch(fails_in_its_cleanup)
+
+    job = scope.launch(family)
+    yield tuple(gate.complete for gate in gates)
+    assert job.is_completed
+    assert len(told) == 1
+    later = suppressed_of(told[0])
+    # A child that the first failure met while it waited was cancelled, and has none of its own.
+    assert failures[3] in later
+    assert len({id(error) for error in (told[0], *later)}) == 1 + len(later)
+    assert {told[0], *later} <= set(failures)
 
 
 def two_cancels():
@@ -1101,6 +1192,20 @@ class Task:
         self.log.append("out")
 
 
+class Tell:
+    """A block of a dispatcher that tells whether it ran or was refused."""
+
+    def __init__(self, told, name):
+        self.told = told
+        self.name = name
+
+    def run(self):
+        self.told.append((self.name, "ran"))
+
+    def rejected(self):
+        self.told.append((self.name, "refused"))
+
+
 def two_tasks_on_a_pool():
     pool, log = Pool("worker", keep_alive=1.0), []
 
@@ -1142,6 +1247,71 @@ def a_task_comes_as_the_pool_is_shut():
     assert not pool.join(10)
 
 
+def two_tasks_where_the_system_gives_no_thread():
+    pool, told, refusals = Pool("worker", keep_alive=1.0), [], [1, 2]
+
+    def start_refused_twice(target, name):
+        try:
+            refusals.pop()
+        except IndexError:
+            return start_thread(target, name)
+        raise RuntimeError("can't start new thread")
+
+    def put(name):
+        try:
+            pool.dispatch(EmptyCoroutineContext, Tell(told, name))
+        except RejectedExecutionError:
+            told.append((name, "refused"))
+
+    start_thread, _pool.start_thread = _pool.start_thread, start_refused_twice
+    try:
+        yield lambda: put("a"), lambda: [put("b"), put("c")]
+    finally:
+        _pool.start_thread = start_thread
+    assert sorted(name for name, _ in told) == ["a", "b", "c"], told
+    assert pool.is_at_rest()
+    pool.shut()
+    assert not pool.join(10)
+
+
+def a_looper_is_held_by_a_block_that_waits_for_it():
+    """F41: whenever what it waits for comes to the looper's queue."""
+    gate, said = CompletableDeferred(), []
+
+    def blocks():
+        looper = Looper.prepare()
+        awaited = CoroutineScope(as_dispatcher(Handler(looper))).launch(gate.await_)
+        looper.pump()
+        try:
+            run_blocking(awaited.join)
+        except IllegalStateError as refusal:
+            said.append("would deadlock" in str(refusal))
+        looper.pump()
+        said.append(awaited.is_completed)
+
+    yield blocks, gate.complete
+    assert said in ([True], [True, True]), said
+
+
+def a_looper_is_held_by_a_block_whose_child_waits_for_it():
+    """F41: the child begins to wait on another thread, after what it waits for has come to the looper's queue."""
+    said = []
+
+    def blocks():
+        looper = Looper.prepare()
+        awaited = CoroutineScope(as_dispatcher(Handler(looper))).async_(int)
+        pool = Pool("worker", keep_alive=1.0)
+        try:
+            run_blocking(with_context, pool, awaited.await_)
+        except IllegalStateError as refusal:
+            said.append("would deadlock" in str(refusal))
+        looper.pump()
+        said.append(awaited.is_completed)
+
+    yield blocks, lambda: None
+    assert said == [True, True], said
+
+
 def the_worker_of_a_limited_view_hands_over():
     log = []
     view = LimitedDispatcher(Pool("worker", keep_alive=1.0), 1)
@@ -1158,19 +1328,9 @@ def tasks_for_a_view_come_as_its_pool_is_shut():
     pool, told = Pool("worker", keep_alive=1.0), []
     view = LimitedDispatcher(pool, 2)
 
-    class Tell:
-        def __init__(self, name):
-            self.name = name
-
-        def run(self):
-            told.append((self.name, "ran"))
-
-        def rejected(self):
-            told.append((self.name, "refused"))
-
     def put(name):
         try:
-            view.dispatch(EmptyCoroutineContext, Tell(name))
+            view.dispatch(EmptyCoroutineContext, Tell(told, name))
         except RejectedExecutionError:
             told.append((name, "refused"))
 
@@ -1285,20 +1445,21 @@ def a_scope_whose_last_child_ends_on_another_thread():
 
 
 def children_on_threads_against_cancel():
-    ended = []
+    began, ended = [], []
 
-    def child():
+    def child(name):
+        began.append(name)
         try:
             yield from delay(100.0)
         finally:
-            ended.append("child")
+            ended.append(name)
 
     def body():
-        launch(child)
-        launch(child)
+        launch(child, "one")
+        launch(child, "other")
 
     scope = CoroutineScope(Dispatchers.Default)
     job = scope.launch(coroutine_scope, body)
     yield job.cancel, lambda: run_blocking(job.join)
     assert job.is_completed
-    assert len(ended) in (0, 1, 2)
+    assert sorted(ended) == sorted(began)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from queue import SimpleQueue
 
 import pytest
 
@@ -24,6 +23,7 @@ from vmscope import (
     with_context,
     yield_,
 )
+from vmscope._primitives import Bell
 from vmscope.coroutines._dispatcher import CoroutineDispatcher
 from vmscope.coroutines._main import _main
 from vmscope.testing import (
@@ -251,10 +251,10 @@ def test_a_switch_while_another_thread_uses_main_is_found_out():
 def test_a_worker_that_is_about_to_leave_main_may_leave_it_as_it_is_switched():
     inside, go_on = threading.Event(), threading.Event()
 
-    class Left(SimpleQueue):
-        def get(self, *args, **kwargs):
+    class Left(Bell):
+        def wait(self, seconds=None):
             go_on.set()
-            return super().get(*args, **kwargs)
+            return super().wait(seconds)
 
     class Slow(CoroutineDispatcher):
         def dispatch(self, context, block):

@@ -19,6 +19,7 @@ from vmscope import (
     CompletableDeferred,
     CoroutineScope,
     CoroutineStart,
+    Dispatchers,
     Job,
     async_,
     await_all,
@@ -259,10 +260,17 @@ def a_shared_value():
 
 def an_emit():
     flow = MutableSharedFlow(extra_buffer=1)
-    slow = CoroutineScope(Job()).launch(flow.collect, lambda _: delay(inf), start=CoroutineStart.UNDISPATCHED)
+    # It takes the first value at once, and no other: one that runs on a worker may make room at any time.
+    slow = CoroutineScope(Job() + Dispatchers.Unconfined).launch(flow.collect, lambda _: delay(inf))
     while flow.try_emit(1):
         pass
-    return Beginning(lambda: flow.emit(2), slow.cancel)
+
+    def makes_room():
+        elsewhere = threading.Thread(target=slow.cancel)  # here it would wait for the step that this thread is in
+        elsewhere.start()
+        elsewhere.join()
+
+    return Beginning(lambda: flow.emit(2), makes_room)
 
 
 def an_event():
@@ -368,11 +376,14 @@ def test_what_ends_before_the_look_comes_to_it_is_not_in_flight():
 def test_who_waits_for_room_is_not_in_flight():
     world, flow = World(), MutableSharedFlow(extra_buffer=1)
     world.launch(flow.collect, lambda _: delay(1))
+    assert flow.try_emit(1)
+    world.scheduler.run_current()  # else it would take that one next, and make room
     while flow.try_emit(1):
         pass
     emitter = world.launch(flow.emit, 2)
 
     assert world.look(emitter) is None
+    assert emitter.is_active, "it found room"
 
 
 def test_a_lazy_coroutine_is_not_in_flight():

@@ -26,14 +26,16 @@ from ._coroutine import (
 )
 from ._deferred import Deferred, awaited_error
 from ._dispatcher import CoroutineDispatcher, Runnable
-from ._frame import FrameWait, Hop, HopBack, Release, ScopeCoroutine, Switch, in_frame, make_frame, outcome, run_block
+from ._frame import FrameWait, Hop, HopBack, Release, ScopeCoroutine, Switch, in_frame, outcome, run_block
+from ._held import HeldLooper
 from ._here import here
-from ._job import ACTIVE, CANCELLED, COMPLETED, COMPLETING, ON_COMPLETION, Job, NonCancellable
+from ._job import ACTIVE, CANCELLED, COMPLETED, COMPLETING, ON_COMPLETION, Job, NonCancellable, warn_of_own_end
 from ._main import Main, Posted
 from ._pool import IO, Default
 from ._scope import CoroutineStart, home, launch_in
 from ._suspend import (
     CANCELLABLE,
+    RESUMED,
     RETURNING,
     SUSPENDED,
     Call,
@@ -43,6 +45,8 @@ from ._suspend import (
     call,
     check_block,
     iterate,
+    tell_witnesses,
+    witnesses,
 )
 from ._time import checked_seconds, with_timeout_or_none
 
@@ -155,7 +159,9 @@ def _with_context(context: CoroutineContext, block: Any, args: tuple[Any, ...]) 
         parent, env = context.get(Job) or outer, outer._env.plus(context)
     if not ACTIVE <= parent._state <= COMPLETING:
         parent.ensure_active()
-    frame = make_frame(ScopeCoroutine, parent, env)
+    frame = ScopeCoroutine()
+    frame._parent = parent
+    frame._env = env
     new, old = env.dispatcher, coroutine._dispatcher
     if new is not old and new != old:
         return _elsewhere(coroutine, frame, block, args)
@@ -188,9 +194,10 @@ def _elsewhere(
     old, outer, elements = coroutine._dispatcher, coroutine._frame, coroutine._elements
     outer_straight = coroutine._straight
     straight = False
-    coroutine._frame = frame
-    coroutine._dispatcher = frame._env.dispatcher
     try:
+        frame._init_frame(frame._parent, frame._env)
+        coroutine._frame = frame
+        coroutine._dispatcher = frame._env.dispatcher
         try:
             in_place = yield from Hop(frame._env.elements, frame)
         except GeneratorExit:
@@ -205,6 +212,11 @@ def _elsewhere(
         if straight:  # it ends before what was started in place meanwhile runs
             yield from Release(elements)
             final = final or frame.is_completed
+    except GeneratorExit:
+        raise
+    except BaseException as struck:  # as in `in_frame`
+        frame._end_again(struck)
+        raise
     finally:
         coroutine._frame = outer
         coroutine._dispatcher = old
@@ -314,6 +326,8 @@ class _AwaitAll(Continuation[None]):
     def _start(self, coroutine: Any) -> object:
         for job in self._jobs:
             job.start()
+            if job is coroutine:
+                warn_of_own_end(f"await {job!r}")
         self._suspend(coroutine)
         for job in self._jobs:
             if job._add_node(self) or not self._decides(job):
@@ -324,6 +338,8 @@ class _AwaitAll(Continuation[None]):
             if job._cause is not None:
                 raise awaited_error(job, self._coroutine)
             return None
+        if witnesses:
+            tell_witnesses()
         return SUSPENDED
 
     def _decides(self, job: Deferred[Any]) -> bool:
@@ -334,10 +350,16 @@ class _AwaitAll(Continuation[None]):
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         awaited = cast("Deferred[Any]", job)
-        if self._decides(awaited) and self._claim():
-            self._drop()
-            error = None if cause is None else awaited_error(awaited, self._coroutine)
-            self._coroutine._resume(None, error, CANCELLABLE, None)
+        try:
+            if self._decides(awaited) and self._claim():
+                self._drop()
+                error = None if cause is None else awaited_error(awaited, self._coroutine)
+                self._coroutine._resume(None, error, CANCELLABLE, None)
+        except BaseException as struck:
+            if self._decides(awaited):
+                error = None if cause is None else awaited_error(awaited, self._coroutine)
+                self._resume_again(struck, RESUMED, None, error)
+            raise
 
     def _drop(self) -> None:
         for job in self._jobs:
@@ -435,7 +457,8 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
         BaseException: What the block failed with.
         KeyboardInterrupt: Ctrl-C: the coroutine was cancelled, and has cleaned up. A second one is at once.
 
-    Called on the thread of a looper that runs, it keeps the looper from running until it returns, and warns.
+    Called on the thread of a looper that runs, it keeps the looper from running until it returns, and warns. A block
+    that would have to wait for what only that looper can run, fails: IllegalStateError "it would deadlock".
     Threads: any, for plain code; inside a coroutine await instead.
     Kotlin: runBlocking.
     """
@@ -456,10 +479,13 @@ def run_blocking(  # type: ignore[misc]  # mypy fits no variadic and ready block
     coroutine = _blocking(block, args, context, queue.wake)
     here.loop.events = queue
     restore = take_ctrl_c(queue)
+    held = None if looper is None else HeldLooper(looper, coroutine, queue)
     try:
         coroutine._resume(None, None, RETURNING, None)
-        _run_to_end(coroutine, queue.run_until)
+        _run_to_end(coroutine, queue.run_until, None if held is None else held.look)
     finally:
+        if held is not None:
+            held.let_go()
         if shared is None:  # what else was queued here and is due, still runs; what comes later runs on IO, cancelled
             queue.quit(safely=True)
             queue.run_until()
@@ -477,12 +503,15 @@ def _blocking(
     return coroutine
 
 
-def _run_to_end(coroutine: BlockingCoroutine, run_until: Callable[..., None]) -> None:
+def _run_to_end(
+    coroutine: BlockingCoroutine, run_until: Callable[..., None], is_over: Callable[[], bool] | None = None
+) -> None:
+    done = is_over or (lambda: coroutine._state >= COMPLETED)
     try:
-        run_until(lambda: coroutine._state >= COMPLETED, told=True)
+        run_until(done, told=True)
     except (KeyboardInterrupt, SystemExit) as stop:
         coroutine.cancel(f"{type(stop).__name__} stopped the program", stop)
-        run_until(lambda: coroutine._state >= COMPLETED, told=True)
+        run_until(done, told=True)
         raise
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CancellationException, IllegalStateError
 from .._thrown import original
 from ._coroutine import needed
-from ._frame import InnerBlock, ScopeCoroutine, close_frame, make_frame
+from ._frame import InnerBlock, ScopeCoroutine, close_frame
 from ._job import Job, cancel_tree
 from ._time import TimeoutCoroutine, checked_seconds
 
@@ -92,16 +92,22 @@ class CancelScope:
         if self._frame is not None:
             raise IllegalStateError("a CancelScope was entered twice: make one for each block")
         coroutine = needed("with CancelScope()")
-        outer = coroutine._frame
-        frame = make_frame(_CancelFrame, outer, outer._env)
+        self._outer = outer = coroutine._frame
+        frame = _CancelFrame()
         frame._scope = self
         self._coroutine = coroutine
-        self._outer = outer
-        self._frame = coroutine._frame = frame
         self._queue = coroutine._dispatcher._timers()
-        self._arm()
-        if self._own is not None:
-            cancel_tree(frame, self._own)
+        try:
+            frame._init_frame(outer, outer._env)
+            self._frame = coroutine._frame = frame
+            self._arm()
+            if self._own is not None:
+                cancel_tree(frame, self._own)
+        except BaseException as struck:  # there is no block that would end it
+            coroutine._frame = outer
+            frame._end_again(struck)
+            self._disarm()
+            raise
         return self
 
     def __exit__(
@@ -114,8 +120,13 @@ class CancelScope:
             close_frame(frame)
             self._disarm()
             return False
-        frame._end_body(None, error)
-        self._disarm()  # not before: who sets the deadline looks whether the block has ended after he put the timer
+        try:
+            frame._end_body(None, error)
+        except BaseException as struck:  # as in `in_frame`
+            frame._end_again(struck)
+            raise
+        finally:
+            self._disarm()  # not before: who sets the deadline looks whether the block has ended after he put the timer
         self.cancelled_caught = error is not None and original(error) is self._own
         return self.cancelled_caught
 

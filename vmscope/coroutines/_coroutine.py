@@ -19,6 +19,7 @@ Counterpart: kotlinx.coroutines.AbstractCoroutine, DispatchedContinuation, Scope
 from __future__ import annotations
 
 from contextvars import Context, ContextVar, copy_context
+from gc import get_referents
 from types import CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import warn
@@ -38,7 +39,7 @@ from ._context import CoroutineContext, CoroutineName, EmptyCoroutineContext, Th
 from ._deferred import Deferred, unread
 from ._dispatcher import CoroutineDispatcher
 from ._exceptions import handle_coroutine_exception
-from ._here import drain_in_place, here
+from ._here import dealt_with, drain_in_place, here
 from ._job import (
     ACTIVE,
     CANCELLED,
@@ -56,8 +57,8 @@ from ._job import (
     cancel_tree,
 )
 from ._origin import origins
-from ._pool import IO, Default
-from ._suspend import ATOMIC, CANCELLABLE, LOADED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
+from ._pool import IO, Default, pool
+from ._suspend import ATOMIC, CANCELLABLE, LOADED, RESUMED, RETURNING, SUSPENDED, Suspending, Suspension, iterate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,7 +232,8 @@ class Coroutine(Job):
         return self._env.of(self)
 
     def _on_start(self) -> None:
-        self._resume(None, None, RETURNING, None)
+        if self._block is not None:  # else it has begun, and this is asked a second time, for something had broken off
+            self._resume(None, None, RETURNING, None)
 
     def _title(self) -> str:
         name = self._env.context.get(CoroutineName)
@@ -252,19 +254,42 @@ class Coroutine(Job):
     # -- resumption: from any thread, by whoever owns the coroutine
 
     def _resume(self, value: object, error: BaseException | None, mode: int, cont: Any) -> None:
-        """Go on with `value` or `error`, on the dispatcher. After this only the new owner may touch the coroutine."""
+        """Go on with `value` or `error`, on the dispatcher. After this only the new owner may touch the coroutine.
+
+        What it raises struck before anything was done; or after it was, with somebody else's step.
+        """
         if value is None and error is None and cont is None:
             self._mode = mode
-            self._due = True
-        else:
-            self._owe(value, error, mode, cont)
+        else:  # `_owe` longhand: where a call of it breaks off, nobody knows what has been done
+            self._result = value
+            self._error = error
+            self._mode = mode | LOADED
+            self._cont = cont
+        self._due = True
         try:
             if self._dispatcher._dispatch_if_needed(self):
+                return
+            local = here.loop
+            if local.active:
+                local.waiting.append(self)
                 return
         except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
             self._dispatch_failed(fault)
             return
-        self._go_on_in_place()
+        if not self._due:
+            return  # a dispatcher of a user's own has run it, and says that it was not needed
+        local.active = True
+        self._due = False
+        try:
+            self._deliver()
+        except BaseException as failure:  # noqa: BLE001  (in lines of ours)
+            self._broke(failure)
+        finally:
+            try:
+                if local.waiting:
+                    drain_in_place(local)
+            finally:
+                local.active = False
 
     def _go_on(self) -> None:
         """As `_resume(None, None, CANCELLABLE, None)`, what most waits come to: 0.04 us less (3.11)."""
@@ -273,24 +298,27 @@ class Coroutine(Job):
         try:
             if self._dispatcher._dispatch_if_needed(self):
                 return
+            local = here.loop
+            if local.active:
+                local.waiting.append(self)
+                return
         except BaseException as fault:  # noqa: BLE001  (as above)
             self._dispatch_failed(fault)
             return
-        self._go_on_in_place()
-
-    def _go_on_in_place(self) -> None:
-        """Run the step that is owed here and now, or after what runs so already."""
-        local = here.loop
-        if local.active:
-            local.waiting.append(self)
+        if not self._due:
             return
         local.active = True
+        self._due = False
         try:
             self._deliver()
-            if local.waiting:
-                drain_in_place(local)
+        except BaseException as failure:  # noqa: BLE001  (as above)
+            self._broke(failure)
         finally:
-            local.active = False
+            try:
+                if local.waiting:
+                    drain_in_place(local)
+            finally:
+                local.active = False
 
     def _owe(self, value: object, error: BaseException | None, mode: int, cont: Any) -> None:
         """Note what the next step goes on with."""
@@ -303,8 +331,10 @@ class Coroutine(Job):
     def _start_failed(self, fault: BaseException) -> None:
         """The dispatcher refused the first step: one that was closed cancels it; a fault fails it, and is raised."""
         if isinstance(fault, RejectedExecutionError):
-            self.rejected()
+            self.rejected(fault)
             return
+        if getattr(self, "_lock", None) is None:  # it broke off before it belonged to anybody
+            raise fault
         block = self._block
         if block is None:  # it has begun: a Ctrl-C struck here after the dispatcher had taken it
             cancel_tree(self, CancellationException(f"{type(fault).__name__} in its launch", fault, job=self))
@@ -321,23 +351,30 @@ class Coroutine(Job):
     def _dispatch_failed(self, fault: BaseException) -> None:
         """The dispatcher refused a later step: fail the job, and let it clean up on IO."""
         if isinstance(fault, RejectedExecutionError):
-            self.rejected()
+            self.rejected(fault)
             return
-        cancel_tree(self._frame, fault)
-        self._run_elsewhere()
+        frame = self._frame
+        if frame is None:  # its body is over: this struck after the dispatcher had taken it
+            pass_on(fault)
+            return
+        cancel_tree(frame, fault)
+        self._run_elsewhere()  # nothing, where it was taken
 
-    def rejected(self) -> None:
+    def rejected(self, why: RejectedExecutionError | None = None) -> None:
         """The queue that held it died, or refused it: cancel the job, and let it clean up on IO."""
         frame = self._frame
         if frame is None:
             return
-        cancel_tree(frame, CancellationException(REJECTED, job=frame, source="cancel"))
+        cancel_tree(frame, CancellationException(REJECTED, why, job=frame, source="cancel"))
         self._run_elsewhere()
 
     def _run_elsewhere(self) -> None:
+        if pool.is_shut():  # not asked again: two threads would hand each other's work back and forth, ever deeper
+            self.run()
+            return
         try:
             IO._dispatch(self)
-        except BaseException:  # noqa: BLE001  (IO is shut: the process ends, and its `finally` still runs)
+        except BaseException:  # noqa: BLE001  (refused as well: better here than never)
             self.run()
 
     def run(self) -> None:
@@ -346,51 +383,54 @@ class Coroutine(Job):
         The plain step, which goes on with None and waits again, is here in one piece: 0.1 us of the 0.7 of a `yield_`
         less than through `_step` (3.11).
         """
-        if not self._due:
-            return
-        self._due = False
-        generator = self._generator
-        if generator is None:
-            if self._state == ACTIVE:
-                self._start()
-            else:
-                self._begin()
-            return
-        frame = self._frame
-        mode = self._mode
-        if mode >= LOADED:
-            self._run_loaded(frame, mode)
-            return
-        if frame._state > COMPLETING:
-            self._step(None, frame.get_cancellation_exception())
-            return
-        if self._elements is not None:
-            self._step(None, None)
-            return
-        self._straight = False
         try:
-            if type(generator) is not GeneratorType:
-                wait = self._context.run(generator.send, None)
-            elif type(self) is StandaloneCoroutine:  # its value is nobody's: the end makes no StopIteration
-                wait = self._context.run(next, generator, OVER)
-                if wait is OVER:
-                    self._finish(None, None)
-                    return
-            else:
-                wait = self._context.run(next, generator)
-        except StopIteration as stop:
-            self._finish(stop.value, None)
-            return
-        except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
-            self._finish(None, _without_driver(failure))
-            return
-        try:
-            value = wait._start(self) if wait._begun else _refuse(wait)
-        except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
-            self._step(None, _raised_by(wait, raised))
-            return
-        if value is not SUSPENDED:
-            self._step(value, None, GIVEN)
+            if not self._due:
+                return
+            self._due = False
+            generator = self._generator
+            if generator is None:
+                if self._state == ACTIVE:
+                    self._start()
+                else:
+                    self._begin()
+                return
+            if self._mode >= LOADED:
+                self._run_loaded(self._frame, self._mode)
+                return
+            if self._frame._state > COMPLETING:
+                self._step(None, self._frame.get_cancellation_exception())
+                return
+            if self._elements is not None:
+                self._step(None, None)
+                return
+            self._straight = False
+            try:
+                if type(generator) is not GeneratorType:
+                    wait = self._context.run(generator.send, None)
+                elif type(self) is StandaloneCoroutine:  # its value is nobody's: the end makes no StopIteration
+                    wait = self._context.run(next, generator, OVER)
+                    if wait is OVER:
+                        self._finish(None, None)
+                        return
+                else:
+                    wait = self._context.run(next, generator)
+            except StopIteration as stop:
+                self._finish(stop.value, None)
+                return
+            except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
+                self._failed(failure)
+                return
+            try:
+                value = wait._start(self) if wait._begun else _refuse(wait)
+            except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
+                error = _raised_by(self, wait, raised)
+                if error is not None:
+                    self._step(None, error)
+                return
+            if value is not SUSPENDED:
+                self._step(value, None, GIVEN)
+        except BaseException as failure:  # noqa: BLE001  (in the lines above, and below them)
+            self._broke(failure)
 
     def _run_loaded(self, frame: Any, mode: int) -> None:
         """Run the step that is owed and goes on with a value, an error or a continuation that wants to hear of it."""
@@ -406,10 +446,7 @@ class Coroutine(Job):
         self._step(value, error)
 
     def _deliver(self) -> None:
-        """Run the step that is owed, in place: the job's end wins over whatever a block came back with."""
-        if not self._due:
-            return
-        self._due = False
+        """Run the step that was owed, in place: the job's end wins over whatever a block came back with."""
         if self._generator is None:
             self._begin()
             return
@@ -417,11 +454,49 @@ class Coroutine(Job):
         if self._mode >= LOADED:
             value, error = self._result, self._error
             self._result = self._error = self._cont = None
-        if self._mode & RETURNING:
-            frame = self._frame
-            if frame._state > COMPLETING:
-                error = frame.get_cancellation_exception()
+        if self._mode & RETURNING and self._frame._state > COMPLETING:
+            error = self._frame.get_cancellation_exception()
         self._step(value, error)
+
+    # -- where a step broke off in lines of ours
+
+    def _failed(self, failure: BaseException) -> None:
+        """The body ended with `failure`; or it never saw it, that came of lines of ours beside the call of it."""
+        if self._frame is None:
+            raise failure  # it has ended well: this came of telling so
+        generator = self._generator
+        if generator is None or _is_over(generator) or _is_running(generator) or self._value is not None:
+            self._finish(None, _without_driver(failure))
+        else:
+            self._value = failure  # free till the end. A context that cannot be entered refuses this step as well: once
+            self._step(None, _without_driver(failure))
+
+    def _broke(self, failure: BaseException) -> None:
+        """A step that had begun raised `failure`, not the body: go on with it, or end, if that is left to do.
+
+        Raises:
+            BaseException: `failure`, where there is nothing left to do with it.
+        """
+        generator = self._generator
+        if self._frame is None:
+            self._end_again(failure)
+        elif generator is None or _is_over(generator):
+            self._finish(None, failure)
+            return
+        elif not _is_running(generator):  # else this step is one inside it
+            wait = _awaited_by(generator)
+            if not isinstance(wait, Suspension) or not wait._is_kept(self):
+                self._step(None, failure)
+                return
+        raise failure
+
+    def _go_on_again(
+        self, wait: Suspension[Any], value: object, error: BaseException | None, mode: int, cont: Any
+    ) -> None:
+        """Who has claimed `wait` failed to resume the coroutine: do it, unless it was done."""
+        generator = self._generator
+        if generator is not None and not _is_running(generator) and _awaited_by(generator) is wait:
+            self._resume(value, error, mode, cont)
 
     # -- the first step
 
@@ -448,7 +523,7 @@ class Coroutine(Job):
         except StopIteration as stop:
             self._finish(None, _stopped(stop))
         except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
-            self._finish(None, _without_driver(failure))
+            self._failed(failure)
         else:
             if self._generator is None:
                 self._finish(wait, None)
@@ -479,57 +554,69 @@ class Coroutine(Job):
         swallowed = 0
         if wait is RUN:
             self._straight = False
-        while True:
-            if wait is RUN:
-                try:
-                    if self._elements is not None:
-                        wait = self._step_with_elements(value, error)
-                    elif error is None:
-                        wait = self._context.run(generator.send, value)
-                    else:
-                        wait = self._context.run(generator.throw, own(error, self))
-                except StopIteration as stop:
-                    self._finish(stop.value, None)
-                    break
-                except CancellationException as cancellation:  # its traceback is dropped in any case
-                    self._finish(None, cancellation)
-                    break
-                except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
-                    self._finish(None, _without_driver(failure))
-                    break
-            if wait is not GIVEN:
-                try:
-                    value = wait._start(self) if wait._begun else _refuse(wait)
-                except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
-                    value, error, wait = None, _raised_by(wait, raised), RUN
-                    if isinstance(error, CancellationException):
-                        swallowed += 1
-                        if swallowed > _TOO_OFTEN:
-                            self._give_up(error)
+        try:
+            while True:
+                if wait is RUN:
+                    try:
+                        if self._elements is not None:
+                            wait = self._step_with_elements(value, error)
+                        elif error is None:
+                            wait = self._context.run(generator.send, value)
+                        else:
+                            wait = self._context.run(generator.throw, own(error, self))
+                    except StopIteration as stop:
+                        self._finish(stop.value, None)
+                        break
+                    except CancellationException as cancellation:  # its traceback is dropped in any case
+                        self._finish(None, cancellation)
+                        break
+                    except BaseException as failure:  # noqa: BLE001  (whatever ends the body is the job's outcome)
+                        self._failed(failure)
+                        break
+                if wait is not GIVEN:
+                    try:
+                        value = wait._start(self) if wait._begun else _refuse(wait)
+                    except BaseException as raised:  # noqa: BLE001  (raised at the suspension point)
+                        value, error, wait = None, _raised_by(self, wait, raised), RUN
+                        if error is None:
                             break
-                    continue
-                if value is SUSPENDED:
-                    if held is None:
-                        return
-                    early = _leave_in_place(held)
+                        if isinstance(error, CancellationException):
+                            swallowed += 1
+                            if swallowed > _TOO_OFTEN:
+                                self._give_up(error)
+                                break
+                        continue
+                    if value is SUSPENDED:
+                        if held is None:
+                            return
+                        try:
+                            early = _leave_in_place(held)
+                        except BaseException as failure:  # noqa: BLE001  (another's: this one may be elsewhere by now)
+                            here.loop.active = False
+                            pass_on(failure)
+                            early = _left_early(held)
+                        held = None
+                        if early is None:
+                            return
+                        value, error, wait = early.value, early.error, RUN
+                        continue
+                error = None
+                wait = RUN
+                if type(value) is Held:
+                    here.loop.active = True
+                    held = value
+                    value, error = held.value, held.error
+                elif value is RELEASE:
+                    value = None
+                    assert held is not None  # a block that has not suspended since its Hop is still in that step
+                    _leave_in_place(held)
                     held = None
-                    if early is None:
-                        return
-                    value, error, wait = early.value, early.error, RUN
-                    continue
-            error = None
-            wait = RUN
-            if type(value) is Held:
-                here.loop.active = True
-                held = value
-                value, error = held.value, held.error
-            elif value is RELEASE:
-                value = None
-                assert held is not None  # a block that has not suspended since its Hop is still in that step
+            if held is not None:
                 _leave_in_place(held)
-                held = None
-        if held is not None:
-            _leave_in_place(held)
+        except BaseException:
+            if held is not None:
+                _leave_in_place(held)
+            raise
 
     def _give_up(self, cancellation: CancellationException) -> None:
         """The body catches its cancellation and waits again, again and again: close it, or it spins for ever."""
@@ -574,45 +661,54 @@ class Coroutine(Job):
             before = after = -1  # a failure goes the general way
         end: Any = None  # whose end is to be told, its state, and to whom; or the wait for this one, taken already
         told: Any = None
-        kind: Any = None
+        kind: Any
         plain = True
-        with self._lock:
-            nodes = self._nodes
-            if self._state == before and (not nodes or len(nodes) == 1):
-                if nodes:
-                    (told,) = nodes
-                    kind = type(told)
-                    plain = kind is WaitingParent or kind is Join or told._kind != CHILD
-                parent = self._parent
-                if plain and (error is None or self._ends_plainly(error, parent)):
-                    if parent is not None:
-                        # It is None where a signal handler strikes inside `attach`.
-                        if parent._nodes is not None:  # pragma: no branch - tests/races/test_sweeps.py, unmeasured
-                            parent._nodes.pop(self, None)
-                        self._parent = None
-                    self._value = value
-                    self._nodes = None
-                    self._state = after
-                    if told is None:
-                        return
-                    if kind is WaitingParent:  # in the same move: it goes on to the next child, or ends
-                        state, others = told.parent._end_locked()
-                        if state < SEALED:
+        try:
+            with self._lock:
+                nodes = self._nodes
+                if self._state == before and (not nodes or len(nodes) == 1):
+                    if nodes:
+                        (told,) = nodes
+                        kind = type(told)
+                        plain = kind is WaitingParent or kind is Join or told._kind != CHILD
+                    parent = self._parent
+                    if plain and (error is None or self._ends_plainly(error, parent)):
+                        if parent is not None:
+                            # It is None where a signal handler strikes inside `attach`.
+                            if parent._nodes is not None:  # pragma: no branch - tests/races/test_sweeps.py, unmeasured
+                                parent._nodes.pop(self, None)
+                            self._parent = None
+                        self._value = value
+                        self._nodes = None
+                        self._state = after
+                        if told is None:
                             return
-                        end = (told.parent, state, others)
-                    elif kind is not Join or told._frame._lock is not self._lock:
-                        end = (self, COMPLETED, [told])
-                    elif told._claim_locked():
-                        end = told
-                    else:
-                        return  # it was cancelled meanwhile
-        if end is None:
-            if self._end_body(value, error) is None:
-                raise IllegalStateError(f"{self!r} ended twice")
-        elif end is told:
-            end._coroutine._go_on()
-        else:
-            announce_end(*end)
+                        # In the same move: it goes on to the next child, or ends. `kind` is set with `told`.
+                        if kind is WaitingParent:  # pyright: ignore[reportPossiblyUnboundVariable]
+                            state, others = told.parent._end_locked()
+                            if state < SEALED:
+                                return
+                            end = (told.parent, state, others)
+                        elif kind is not Join or told._frame._lock is not self._lock:  # pyright: ignore[reportPossiblyUnboundVariable]
+                            end = (self, COMPLETED, [told])
+                        elif told._claim_locked():
+                            end = told
+                        else:
+                            return  # it was cancelled meanwhile
+            if end is None:
+                if self._end_body(value, error) is None:
+                    raise IllegalStateError(f"{self!r} ended twice")
+            elif end is told:
+                end._coroutine._go_on()
+            else:
+                announce_end(*end)
+        except BaseException as struck:
+            if self._state >= COMPLETED and told is not None:
+                if kind is Join:  # pyright: ignore[reportPossiblyUnboundVariable]
+                    told._resume_again(struck, RESUMED)
+                else:
+                    announce_end(self, COMPLETED, [told])
+            raise
 
     def _ends_plainly(self, cancellation: BaseException, parent: Job | None) -> bool:
         """Whether the one it was cancelled with is all there is to tell, and the parent takes it for what it is."""
@@ -661,6 +757,10 @@ def _leave_in_place(held: Held) -> Early | None:
         drain_in_place(local)
     finally:
         local.active = False
+    return _left_early(held)
+
+
+def _left_early(held: Held) -> Early | None:
     return None if held.frame is None else held.frame._leave_early()
 
 
@@ -693,6 +793,30 @@ def _call_block(coroutine: Coroutine, block: Any, args: tuple[Any, ...]) -> obje
         return stop.value
 
 
+def _is_running(generator: Any) -> bool:
+    return bool(getattr(generator, "gi_running", False) or getattr(generator, "cr_running", False))
+
+
+def _is_over(generator: Any) -> bool:
+    if type(generator) is not GeneratorType and type(generator) is not CoroutineType:
+        return True  # those of a compiler are asked for nothing: some show a frame when they have long ended
+    return getattr(generator, "gi_frame", None) is None and getattr(generator, "cr_frame", None) is None
+
+
+def _awaited_by(generator: Any) -> object:
+    """Return what a generator at rest waits for."""
+    inner = generator
+    while inner is not None:
+        generator = inner
+        inner = getattr(generator, "gi_yieldfrom", None) or getattr(generator, "cr_await", None)
+        if inner is not None and type(inner).__name__ == "coroutine_wrapper":  # of an `async def` in a block
+            (inner,) = get_referents(inner)
+    frame = getattr(generator, "gi_frame", None)
+    if frame is not None and frame.f_code is Suspension.__iter__.__code__:
+        return frame.f_locals["self"]
+    return generator
+
+
 def _without_driver(failure: BaseException) -> BaseException:
     """Drop the first lines of its traceback, those of this file: they tell nothing, and keep the coroutine alive."""
     traceback = failure.__traceback__
@@ -717,8 +841,11 @@ def _refuse(wait: Any) -> object:
     raise TypeError(f"`yield {name}(...)`: write `yield from {name}(...)`, in an async def `await {name}(...)`")
 
 
-def _raised_by(wait: object, raised: BaseException) -> BaseException:
-    """Return what the body is to see where the beginning of `wait` raised."""
+def _raised_by(coroutine: Coroutine, wait: object, raised: BaseException) -> BaseException | None:
+    """Return what the body is to see where the beginning of `wait` raised; None: the coroutine is another's already."""
+    if isinstance(wait, Suspension) and not wait._leave(coroutine, raised):
+        pass_on(raised)
+        return None
     return _foreign(wait, raised) if isinstance(raised, AttributeError) else _without_driver(raised)
 
 
@@ -814,6 +941,14 @@ def escape(error: BaseException) -> None:
         report_uncaught(error)
 
 
+def pass_on(failure: BaseException) -> None:
+    """Take `failure` out of a step that it does not belong to: through the loop of this thread, or report it."""
+    if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+        escape(failure)
+    else:
+        report_uncaught(failure)
+
+
 class DeferredCoroutine(Coroutine, Deferred[T]):
     """Made by async_: its outcome is kept for those who await it."""
 
@@ -837,6 +972,7 @@ def _collected(coroutine: Coroutine) -> None:
         _warn(f"{coroutine!r} was collected while it waited: nobody could resume it any more. Its `finally` has run")
 
 
+dealt_with.add(Coroutine._broke.__code__)
 _init_plain = Coroutine._init_coroutine
 
 

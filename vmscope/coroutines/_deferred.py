@@ -13,8 +13,8 @@ from weakref import WeakSet
 from .._errors import CancellationException, DeferredCancelledError, IllegalStateError
 from .._primitives import DEBUG, RLock, report_uncaught
 from .._thrown import own
-from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job
-from ._suspend import CANCELLABLE, SUSPENDED, Continuation, Suspending
+from ._job import CANCELLED, COMPLETED, NEW, ON_COMPLETION, CompletableJob, Job, warn_of_own_end
+from ._suspend import CANCELLABLE, RESUMED, SUSPENDED, Continuation, Suspending, tell_witnesses, witnesses
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -217,7 +217,13 @@ class _Await(Continuation[T]):
                 raise own(self._cancellation_cause(frame), coroutine)
         if job._state >= COMPLETED:
             return self._outcome(coroutine)
-        return SUSPENDED if self._suspend_for(coroutine, job) else self._outcome(coroutine)
+        if job is coroutine:
+            warn_of_own_end(f"await {job!r}")
+        if not self._suspend_for(coroutine, job):
+            return self._outcome(coroutine)
+        if witnesses:
+            tell_witnesses()
+        return SUSPENDED
 
     def _outcome(self, coroutine: Any) -> T:
         job = self._job
@@ -226,9 +232,14 @@ class _Await(Continuation[T]):
         raise awaited_error(job, coroutine)
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
-        if self._claim():
+        try:
+            if self._claim():
+                error = None if cause is None else awaited_error(self._job, self._coroutine)
+                self._coroutine._resume(job._value if cause is None else None, error, CANCELLABLE, None)
+        except BaseException as struck:
             error = None if cause is None else awaited_error(self._job, self._coroutine)
-            self._coroutine._resume(job._value if cause is None else None, error, CANCELLABLE, None)
+            self._resume_again(struck, RESUMED, job._value if cause is None else None, error)
+            raise
 
     def _cancellation_cause(self, job: Job) -> BaseException:
         """What the awaited one is ending with, where it is: the reason rather than the consequence."""

@@ -267,7 +267,7 @@ class LimitedDispatcher(CoroutineDispatcher):
             if other is task:
                 found = True
             else:  # it was put without a worker of its own, for this one was on its way
-                _refuse(other)
+                refuse(other)
 
     #: Tasks that a worker runs before it queues behind others of the parent.
     FAIRNESS = 16
@@ -324,14 +324,19 @@ class _Worker:
 
     def run(self) -> None:
         """Run tasks of the view."""
-        self._view._work()
+        while True:
+            try:
+                self._view._work()
+                return
+            except BaseException as failure:  # noqa: BLE001  (in lines of ours: else nobody would have its place for ever)
+                report_globally(EmptyCoroutineContext, failure)
 
     def rejected(self) -> None:
         """The parent has dropped it."""
         self._view._no_worker(None)
 
 
-def _refuse(task: Runnable) -> None:
+def refuse(task: Runnable) -> None:
     """Tell a task that it is not run; one that cannot be told is run here: better here than never."""
     rejected: Callable[[], None] = getattr(task, "rejected", task.run)
     try:

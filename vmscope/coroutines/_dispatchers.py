@@ -6,7 +6,6 @@ Counterpart: kotlinx.coroutines.Dispatchers, newSingleThreadContext, asCoroutine
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -60,15 +59,12 @@ class Dispatchers:
         stuck = shut_and_join(timeout)
         if not stuck:
             return []
-        import traceback  # on 3.14 it loads dataclasses
+        from ..debug._stacks import as_text, thread_stack  # on 3.14 it loads dataclasses
 
-        frames = sys._current_frames()
-        report = []
-        for thread in stuck:
-            frame = frames.get(thread.ident or 0)
-            where = "".join(traceback.format_stack(frame)) if frame is not None else "  (unknown)\n"
-            report.append(f"{thread.name} still runs:\n{where}")
-        return report
+        return [
+            f"{thread.name} still runs:\n{as_text(thread_stack(thread.ident or 0).places) or '  (unknown)'}"
+            for thread in stuck
+        ]
 
 
 class ThreadPoolDispatcher(CoroutineDispatcher):

@@ -18,11 +18,11 @@ from .._errors import CancellationException
 from .._primitives import RLock
 from .._thrown import own
 from ._context import CoroutineName
-from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, current, needed
+from ._coroutine import LEFT, RELEASE, Coroutine, Early, Env, Held, current, needed, pass_on
 from ._exceptions import handle_coroutine_exception
 from ._here import here
 from ._job import ACTIVE, COMPLETED, Job, NonCancellable, attach, cancel_tree
-from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate
+from ._suspend import CANCELLED_PHASE, RETURNING, SUSPENDED, Suspension, iterate, resume_again
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,9 +51,10 @@ class ScopeCoroutine(Job):
     _early: Any  # in with_context, while the caller dispatches: None, or what the block left for it; else LEFT
 
     def _init_frame(self, parent: Job | None, env: Env) -> None:
+        """Enter it: from here on it is a child of `parent`, and its block is to end it, whatever strikes."""
         self._env = env
         self._early = LEFT
-        self._waits: Coroutine | None = None  # the coroutine, once its block is over and children are left
+        self._waits: FrameWait | None = None  # for its children, once its block is over
         self._state = ACTIVE
         self._nodes = self._waiter = self._cause = self._others = self._pending = self._parent = self._value = None
         if parent is None or parent is NonCancellable:
@@ -95,11 +96,16 @@ class ScopeCoroutine(Job):
         return early
 
     def _after_completion(self) -> None:
-        coroutine = self._waits
-        if coroutine is not None:
-            self._waits = None
+        wait = self._waits
+        if wait is not None:
             error = self._cause
-            coroutine._resume(self._value if error is None else None, error, RETURNING, None)
+            value = self._value if error is None else None
+            self._waits = None
+            try:
+                wait._coroutine._resume(value, error, RETURNING, None)
+            except BaseException as struck:
+                resume_again(struck, wait, value, error, RETURNING, None)
+                raise
 
     def _came_too_late(self, error: BaseException) -> bool:
         """Say whether `error` is no reason to lose the value of a block that never suspended."""
@@ -107,9 +113,10 @@ class ScopeCoroutine(Job):
 
 
 def make_frame(kind: type[F], parent: Job | None, env: Env) -> F:
-    """Make a frame of `kind`."""
+    """Make a frame of `kind`, for `in_frame` to enter: one that is lost before that is nobody's child."""
     frame = kind()
-    frame._init_frame(parent, env)
+    frame._parent = parent
+    frame._env = env
     return frame
 
 
@@ -134,7 +141,8 @@ class InnerBlock(ScopeCoroutine):
 class FrameWait(Suspension[Any]):
     """The block of a frame is over; its children are not. The outcome of the frame is what this gives or raises."""
 
-    __slots__ = ("_frame",)
+    __slots__ = ("_coroutine", "_frame")
+    _coroutine: Coroutine
 
     def __init__(self, frame: ScopeCoroutine) -> None:
         self._begun = False
@@ -144,11 +152,23 @@ class FrameWait(Suspension[Any]):
         frame = self._frame
         with frame._lock:
             if frame._state < COMPLETED:
-                frame._waits = coroutine
+                self._coroutine = coroutine
+                frame._waits = self
                 return SUSPENDED
         if frame._cause is not None:
             raise own(frame._cause, coroutine)
         return frame._value
+
+    def _leave(self, coroutine: Any, raised: BaseException) -> bool:
+        frame = self._frame
+        with frame._lock:
+            if frame._waits is self and frame._state < COMPLETED:
+                frame._waits = None
+                return True
+        return not hasattr(self, "_coroutine")  # else its end is told, or has been
+
+    def _is_kept(self, coroutine: Any) -> bool:
+        return self._frame._waits is self
 
 
 class _Move(Suspension[Any]):
@@ -196,12 +216,20 @@ class Hop(_Move):
         coroutine._elements = self._elements
         frame._early = None
         coroutine._resume(None, None, RETURNING, None)
-        early = frame._leave_early()
+        try:
+            early = frame._leave_early()
+        except BaseException as failure:  # noqa: BLE001  (the coroutine is over there by now)
+            pass_on(failure)
+            early = frame._leave_early()
         if early is None:
             return SUSPENDED
         if early.error is not None:
             raise own(early.error, coroutine)
         return early.value
+
+    def _leave(self, coroutine: Any, raised: BaseException) -> bool:
+        self._frame._leave_early()
+        return True
 
 
 class HopBack(_Move):
@@ -241,7 +269,7 @@ class Release(_Move):
 
 
 def in_frame(
-    made: ScopeCoroutine | type[ScopeCoroutine], block: Any, args: tuple[Any, ...]
+    frame: Any, block: Any, args: tuple[Any, ...]
 ) -> Generator[Any, Any, Any]:
     """Run `block` in a frame, the innermost of the running coroutine; its outcome, once its children have ended.
 
@@ -249,23 +277,23 @@ def in_frame(
     every step in the block (3.11).
 
     Args:
-        made: The frame; or the kind of one to be made here, in the context of the one around it.
+        frame: The frame, of `make_frame`; or the kind of one to be made here, in the context of the one around it.
         block: What runs in it, with `args`.
     """
     coroutine = current.get()
     if coroutine is None or coroutine._frame is None:
         coroutine = needed("a suspending function")
     outer = coroutine._frame
-    if type(made) is type:  # 0.02 us less than isinstance() (3.11)
-        frame: ScopeCoroutine = made()
-        frame._init_frame(outer, outer._env)
-    else:
-        frame = made  # type: ignore[assignment]
     outer_straight = coroutine._straight
-    coroutine._frame = frame
-    coroutine._straight = True
     error: BaseException | None = None
     try:
+        if type(frame) is type:  # 0.02 us less than isinstance() (3.11)
+            frame = frame()
+            frame._init_frame(outer, outer._env)
+        else:
+            frame._init_frame(frame._parent, frame._env)
+        coroutine._frame = frame
+        coroutine._straight = True
         try:
             value = block(*args) if callable(block) else block
             if value is not None:
@@ -278,6 +306,12 @@ def in_frame(
         except BaseException as raised:  # noqa: BLE001  (whatever ends the block is its outcome)
             value, error = None, raised
         final = frame._end_body(value, error)
+    except GeneratorExit:
+        raise
+    except BaseException as struck:  # in lines of ours: the block is over, and so is the frame
+        if type(frame) is not type:
+            frame._end_again(struck)
+        raise
     finally:
         straight = coroutine._straight
         coroutine._straight = straight and outer_straight
@@ -331,5 +365,7 @@ def outcome(frame: ScopeCoroutine, value: Any, raised: BaseException | None, str
 
 def new_frame(kind: type[F], coroutine: Coroutine) -> F:
     """Make a frame below the innermost one of `coroutine`, in the same context."""
-    outer = coroutine._frame
-    return make_frame(kind, outer, outer._env)
+    frame = kind()
+    frame._parent = outer = coroutine._frame
+    frame._env = outer._env
+    return frame

@@ -41,10 +41,7 @@ class DisposableHandle:
             job._remove_node(self)
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
-        function, self._function = self._function, None  # also on_cancelling ones are called once
-        if function is not None:
-            self._job = None
-            _call_handler(function, job, cause)
+        _call_handler(self, job, cause)
 
 
 #: A handler that ends a job whose handler ends a job...: so many are called one inside the other, the rest after.
@@ -54,34 +51,47 @@ _DEEPEST = 40
 class _Nesting(ThreadLocal):
     def __init__(self) -> None:
         self.depth = 0
-        self.later: deque[tuple[Callable[[BaseException | None], object], Job, BaseException | None]] = deque()
+        self.later: deque[tuple[DisposableHandle, Job, BaseException | None]] = deque()
 
 
 _nesting = _Nesting()
 
 
-def _call_handler(function: Callable[[BaseException | None], object], job: Job, cause: BaseException | None) -> None:
+def _call_handler(node: DisposableHandle, job: Job, cause: BaseException | None) -> None:
     """Call a completion handler; where they nest too deep, leave it to the outermost one on this thread."""
     local = _nesting
     if local.depth >= _DEEPEST:
-        local.later.append((function, job, cause))
+        local.later.append((node, job, cause))
         return
     local.depth += 1
     try:
-        function(cause)
+        function = node._function
+        if function is not None:  # on_cancelling ones are told of the end, too, and all again where telling broke off
+            node._function = node._job = None  # now: what strikes before does not lose it, and it is never called twice
+            function(cause)
     finally:  # also where it raised: nobody else would call the rest
         try:
-            while local.depth == 1 and local.later:
-                _call_late(*local.later.popleft())
+            if local.depth == 1 and local.later:
+                _call_later(local)
+        except BaseException:  # in lines of ours
+            _call_later(local)
+            raise
         finally:
             local.depth -= 1
 
 
-def _call_late(function: Callable[[BaseException | None], object], job: Job, cause: BaseException | None) -> None:
-    try:
-        function(cause)
-    except BaseException as raised:  # noqa: BLE001  (the job it belongs to has told its end long ago)
-        error = CompletionHandlerError(f"Exception in completion handler of {job!r}")
-        error.__cause__ = raised
-        if job._handler_failed(error) is not None:
-            report_uncaught(error)
+def _call_later(local: _Nesting) -> None:
+    later = local.later
+    while later:
+        node, job, cause = later[0]
+        function = node._function  # before the next line: what strikes here is no failure of the handler's
+        try:
+            if function is not None:
+                node._function = node._job = None
+                function(cause)
+        except BaseException as raised:  # noqa: BLE001  (the job it belongs to has told its end long ago)
+            error = CompletionHandlerError(f"Exception in completion handler of {job!r}")
+            error.__cause__ = raised
+            if job._handler_failed(error) is not None:
+                report_uncaught(error)
+        later.popleft()  # last: what strikes before loses none

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .._primitives import ThreadLocal
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from ..looper._queue import MessageQueue
 
 
@@ -47,8 +49,37 @@ class _Here(ThreadLocal):
 here = _Here()
 
 
+#: The code that each failure of a step passes once the step has begun: `Coroutine._broke`.
+dealt_with: set[CodeType] = set()
+
+
+def had_begun(struck: BaseException) -> bool:
+    """Whether `struck`, out of the call of a step, came from inside that. Else it struck before: that is still owed.
+
+    Told by where it came along, which costs a step that goes well nothing; a mark on the coroutine does not tell, for
+    one that has had its step may be owed the next already, by another thread.
+    """
+    traceback = struck.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in dealt_with:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
 def drain_in_place(local: InPlaceLoop) -> None:
     """Run what waits in the FIFO of this thread."""
     waiting = local.waiting
-    while waiting:
-        waiting.popleft().run()
+    one: Any = None
+    try:
+        while waiting:
+            one = waiting[0]
+            waiting.popleft()  # second: a Ctrl-C as it returns does not lose what it would have given
+            one.run()
+            one = None
+    except BaseException as struck:  # the others are owed their turn even so
+        if one is not None and not had_begun(struck):
+            waiting.appendleft(one)
+        while waiting:
+            waiting.popleft().run()
+        raise

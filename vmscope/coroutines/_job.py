@@ -14,10 +14,12 @@ Seen from outside, Finishing and Sealed are called Cancelling too. A New job tha
 whose body is the word `complete()`, go to Finishing at once.
 
 Invariants
-    I1  a child in `_nodes` is not final; a final job has no parent and no nodes.
+    I1  a child in `_nodes` is not final; a final job has no parent, and only those nodes that it has still to tell.
     I2  a job is final only when it has no children; one that is Cancelling has told all children that it has.
     I3  `_cause` is the first exception while the job ends, and the one it ended with once it is Cancelled.
     I4  each node is told of the end exactly once; handlers and children stand in one list, told in the order they came.
+    I5  a move that is broken off, for want of memory or stack or by a Ctrl-C, can be done again from its beginning: who
+        has been told does nothing. `mend` does so where one was; nothing of it costs a move that goes well.
 Locks
     `_lock`, one for a whole tree, taken over from the parent; guards `_state`, `_nodes`, `_waiter`, `_cause`,
     `_others`, `_pending`, `_parent` of all its jobs. Reentrant, because a finalizer may cancel while its own thread is
@@ -44,7 +46,17 @@ from .._primitives import DEBUG, RLock
 from .._thrown import original, own, traceback_of
 from ._context import ContextElement, CoroutineContext
 from ._handlers import DisposableHandle
-from ._suspend import CANCELLED_PHASE, SUSPENDED, SUSPENDED_PHASE, Continuation, call
+from ._suspend import (
+    CANCELLED_PHASE,
+    SUSPENDED,
+    SUSPENDED_PHASE,
+    Continuation,
+    call,
+    mend_torn,
+    tell_witnesses,
+    torn,
+    witnesses,
+)
 
 if TYPE_CHECKING:
     from ._suspend import Suspending
@@ -156,7 +168,7 @@ class Job(ContextElement):
     def children(self) -> Iterator[Job]:
         """The children that have not ended, oldest first, as they are now."""
         with self._lock:
-            nodes = [] if self._nodes is None else list(self._nodes)
+            nodes = list(self._nodes or ())
         return iter([node for node in nodes if isinstance(node, Job)])
 
     @property
@@ -197,11 +209,19 @@ class Job(ContextElement):
         Returns:
             True for the one call that started it; False where it had started, or had ended before.
         """
-        with self._lock:
-            if self._state != NEW:
-                return False
-            self._state = ACTIVE
-        self._on_start()
+        mine = False
+        try:
+            with self._lock:
+                if self._state != NEW:
+                    return False
+                self._state = ACTIVE
+                mine = True
+            self._on_start()
+        except BaseException:
+            if mine:
+                torn.append((self._on_start, ()))  # which does nothing where it has begun
+            mend_torn()
+            raise
         return True
 
     def cancel(self, message: str | CancellationException | None = None, cause: BaseException | None = None) -> None:
@@ -280,6 +300,7 @@ class Job(ContextElement):
         Raises:
             CancellationException: The *caller* was cancelled, even where the job had ended before.
 
+        In the job's own body it waits to be cancelled; in debug mode it warns of that.
         Cancellation: prompt. Threads: called in a coroutine.
         """
         return Join(self)
@@ -339,8 +360,9 @@ class Job(ContextElement):
         if waiter is not None and waiter._mark is None:
             # The one who waits here came before `node`, and is told before it: the scope that is cancelled resumes
             # its body first. While it is alone it costs no entry.
-            waiter._mark = mark = _WaiterMark(waiter)
+            mark = _WaiterMark(waiter)
             self._put_locked(mark)
+            waiter._mark = mark  # second: where a failure out of nowhere comes between, it is told twice, not never
             if self._waiter is not waiter and self._nodes is not None:  # a Wait of sync leaves without this lock:
                 self._nodes.pop(mark, None)  # it leaves first and looks for its mark second, here it is the reverse
         self._put_locked(node)
@@ -357,25 +379,24 @@ class Job(ContextElement):
 
     def _remove_node(self, node: Node) -> None:
         with self._lock:
-            if self._nodes is not None:
-                self._nodes.pop(node, None)
+            nodes = self._nodes  # once: where the job has told its end it goes, without the lock
+            if nodes is not None:
+                nodes.pop(node, None)
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         """As a node in its parent's list: children are cancelled by `cancel_tree` itself."""
 
     # -- the moves
 
-    def _add_cause_locked(self, cause: BaseException) -> bool:
-        """Collect an exception. True: it is the first."""
+    def _add_cause_locked(self, cause: BaseException) -> None:
+        """Collect an exception."""
         if self._cause is None:
             self._cause = cause
-            return True
-        if cause is not self._cause:
+        elif cause is not self._cause:
             if self._others is None:
                 self._others = [cause]
             elif cause is not self._others[-1]:
                 self._others.append(cause)
-        return False
 
     def _begin_cancel(self, cause: BaseException) -> int:
         """Move towards Cancelled because of `cause`; the answer says what is to be done after the lock."""
@@ -383,50 +404,66 @@ class Job(ContextElement):
             state = self._state
             if state >= SEALED:
                 return _TOO_LATE
-            first = self._add_cause_locked(cause)
+            self._add_cause_locked(cause)
             if state == NEW or (state == ACTIVE and self._ends_on_cancel):
                 self._state = FINISHING
                 return _ENDED
-            if not first:
+            if state >= CANCELLING:  # not `_cause`: a failure out of nowhere may have come between that and the state
                 return _ALREADY
             self._state = FINISHING if state == COMPLETING else CANCELLING
             return _STARTED
 
     def _end_body(self, value: Any, error: BaseException | None) -> bool | None:
         """The body is over, with `error` or `value`. True: final now; False: waits for children; None: had ended."""
-        first = False
-        nodes = _NOBODY
-        with self._lock:
-            state = self._state
-            plain = state == ACTIVE and error is None and not self._nodes
-            if plain:  # nobody is left and nobody waits: a fifth of an empty coroutine_scope less (3.11)
-                self._value = value
-                parent = self._parent
-                if parent is not None:
-                    if parent._nodes is not None:  # pragma: no branch - as in `Coroutine._finish`
-                        parent._nodes.pop(self, None)
-                    self._parent = None  # in this order, as in `_leave_locked`
-                self._nodes = None
-                self._state = COMPLETED
-            else:
-                if state >= COMPLETED or state in (COMPLETING, FINISHING, SEALED):
-                    return None
-                self._value = value
-                if error is not None:
-                    first = self._add_cause_locked(error)
-                self._state = COMPLETING if self._cause is None else FINISHING
-                if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
-                    state, nodes = self._end_locked()
-        if plain:
-            self._after_completion()
-            return True
-        if first:
-            assert error is not None
-            _cascade(self, error, False)
-            return complete_tree(self)
-        if DEBUG and state < SEALED:
-            self._warn_of_unstarted()
-        return announce_end(self, state, nodes)
+        try:
+            first = False
+            nodes = _NOBODY
+            with self._lock:
+                state = self._state
+                plain = state == ACTIVE and error is None and not self._nodes
+                if plain:  # nobody is left and nobody waits: a fifth of an empty coroutine_scope less (3.11)
+                    self._value = value
+                    parent = self._parent
+                    if parent is not None:
+                        if parent._nodes is not None:  # pragma: no branch - as in `Coroutine._finish`
+                            parent._nodes.pop(self, None)
+                        self._parent = None  # in this order, as in `_leave_locked`
+                    self._nodes = None
+                    self._state = COMPLETED
+                else:
+                    if state >= COMPLETED or state in (COMPLETING, FINISHING, SEALED):
+                        return None
+                    self._value = value
+                    if error is not None:
+                        self._add_cause_locked(error)
+                        first = state < CANCELLING  # not whether there was no cause yet: as in `_begin_cancel`
+                    self._state = COMPLETING if self._cause is None else FINISHING
+                    if not first:  # in one move with the end itself: nobody cancels what has said that it is complete
+                        state, nodes = self._end_locked()
+            if plain:
+                self._after_completion()
+                return True
+            if first:
+                assert error is not None
+                _cascade(self, error, False)
+                return complete_tree(self)
+            if DEBUG and state < SEALED:
+                self._warn_of_unstarted()
+            return announce_end(self, state, nodes)
+        except BaseException:  # a failure out of nowhere
+            torn.append((_seal_again, (self,)))
+            torn.append((_mend_once, (self,)))
+            mend_torn()
+            raise
+
+    def _end_again(self, struck: BaseException) -> None:
+        """`_end_body` was broken off, or did not even begin: do what it has left undone."""
+        if getattr(self, "_lock", None) is None:
+            return  # nor did it come to belong to anybody
+        if self._state in (ACTIVE, CANCELLING):
+            self._end_body(None, struck)
+        else:
+            mend(self)
 
     def _warn_of_unstarted(self) -> None:
         for child in self.children:
@@ -446,8 +483,12 @@ class Job(ContextElement):
         while True:
             pending = self._pending
             if pending is None:
+                if self._state >= SEALED:
+                    return self._owed_locked()
+                if not self._nodes:
+                    break
                 # A copy first, in one step: a finalizer or a signal handler may attach or end a child in between.
-                nodes = [] if self._nodes is None else list(self._nodes)
+                nodes = list(self._nodes)
                 waiting = [node for node in nodes if node._kind == CHILD]
                 if not waiting:
                     break
@@ -464,24 +505,32 @@ class Job(ContextElement):
         self._state = COMPLETED
         return COMPLETED, nodes
 
+    def _owed_locked(self) -> tuple[int, list[Node]]:
+        """As `_end_locked`, asked a second time, for something had broken off: whom the end has still to be told."""
+        if self._state >= COMPLETED and self._nodes is None:
+            return FINISHING, _NOBODY
+        return self._state, list(self._nodes or ())
+
     def _leave_locked(self) -> list[Node]:
-        """Take the job off its parent and hand out its list."""
+        """Take the job off its parent and hand out its list, which goes when all in it have been told."""
         parent = self._parent
         if parent is not None:
             if parent._nodes is not None:
                 parent._nodes.pop(self, None)
             self._parent = None  # not before: whom a failure cuts off here would be waited for, and no child of it
-        nodes = [] if self._nodes is None else list(self._nodes)
-        self._nodes = None
-        return nodes
+        return [] if self._nodes is None else list(self._nodes)
 
     def _seal(self) -> list[Node]:
-        """Decide what it ended with, tell it upwards or to the handler, then be final. Says who is to be told."""
+        """Decide what it ended with, tell it upwards or to the handler, then be final. Says who is to be told.
+
+        Begun again where it was broken off.
+        """
         with self._lock:
+            if self._state > SEALED:
+                return list(self._nodes or ())
             assert self._state == SEALED and self._cause is not None
             exceptions = [self._cause, *(self._others or ())]
             final = _final_cause(exceptions)
-            self._others = None
         seen = {id(original(final))}
         for other in exceptions:
             if id(original(other)) not in seen and not isinstance(other, CancellationException):
@@ -493,6 +542,7 @@ class Job(ContextElement):
             # Where it was raised: each rethrow starts from here and adds no lines for ever. A cancellation, one object
             # in many places, must pin no frames.
             self._value = None if isinstance(final, CancellationException) else traceback_of(final, _thrower(self))
+            self._others = None
             nodes = self._leave_locked()
             self._cause = final  # not before: until here those who ask are told the first one, as in Kotlin
             self._state = CANCELLED
@@ -633,7 +683,13 @@ class Join(Continuation[None]):
         if job._state >= COMPLETED:
             coroutine._frame._ensure_active(coroutine)
             return None
-        return SUSPENDED if self._suspend_for(coroutine, job) else None
+        if job is coroutine or job is coroutine._frame:
+            warn_of_own_end(f"join {job!r}")
+        if not self._suspend_for(coroutine, job):
+            return None
+        if witnesses:
+            tell_witnesses()
+        return SUSPENDED
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         self._job = None
@@ -643,6 +699,20 @@ class Join(Continuation[None]):
         job, self._job = self._job, None
         if job is not None:
             job._remove_node(self)
+
+
+def warn_of_own_end(what: str) -> None:
+    """In debug mode, say that a coroutine waits for what ends only after its own body, or its innermost block, has.
+
+    It waits all the same, until it is cancelled: so does the reference, and a hundred recorded programs do it.
+    """
+    if DEBUG:
+        warn(
+            f"{what} in its own body: it waits for itself, until it is cancelled. A scope waits for its children "
+            "without being told; to wait to be cancelled, use await_cancellation()",
+            VmScopeWarning,
+            stacklevel=3,
+        )
 
 
 # -- moves that run through a tree: each is a loop over an explicit stack
@@ -719,34 +789,83 @@ def _thrower(job: Job) -> Job:
 
 def cancel_tree(job: Job, cause: BaseException) -> bool:
     """Cancel `job` and all below it; a failure goes up as well. False: it was too late, nothing was cancelled."""
-    if isinstance(cause, CancellationException) and not job._ends_on_cancel:
-        waiter = None
-        claimed = False
-        with job._lock:
-            # The plain case in one move, with the wait of its body: nobody else is to be told, and a cancellation does
-            # not go up. 0.5 us less than with a turn of the lock for each (3.11).
-            plain = job._state == ACTIVE and not job._nodes and job._cause is None
+    waiter = None
+    claimed = False
+    try:
+        if isinstance(cause, CancellationException) and not job._ends_on_cancel:
+            with job._lock:
+                # The plain case in one move, with the wait of its body: nobody else is to be told, and a cancellation
+                # does not go up. 0.5 us less than with a turn of the lock for each (3.11).
+                plain = job._state == ACTIVE and not job._nodes and job._cause is None
+                if plain:
+                    waiter = job._waiter
+                    job._cause = cause
+                    claimed = waiter is not None and waiter._ends_plainly and waiter._phase == SUSPENDED_PHASE
+                    if claimed:
+                        job._waiter = None  # it is alone, so it has no mark in the list
+                        waiter._phase = CANCELLED_PHASE  # type: ignore[union-attr]
+                    job._state = CANCELLING
             if plain:
-                waiter = job._waiter
-                job._cause = cause
-                claimed = waiter is not None and waiter._ends_plainly and waiter._phase == SUSPENDED_PHASE
-                if claimed:
-                    job._waiter = None  # it is alone, so it has no mark in the list
-                    waiter._phase = CANCELLED_PHASE  # type: ignore[union-attr]
-                job._state = CANCELLING
-        if plain:
-            if waiter is not None:
-                if claimed:
-                    waiter._end_cancelled(cause)
-                else:
-                    waiter._cancelled_by(job)
-            return True
-    outcome = job._begin_cancel(cause)
-    if outcome == _TOO_LATE:
-        return False
-    if outcome != _ALREADY:
-        _cascade(job, cause, outcome == _ENDED)
-    return True
+                if waiter is not None:
+                    if claimed:
+                        waiter._end_cancelled(cause)
+                    else:
+                        waiter._cancelled_by(job)
+                return True
+        outcome = job._begin_cancel(cause)
+        if outcome >= _STARTED:
+            _cascade(job, cause, outcome == _ENDED)
+        elif torn:
+            mend_torn()
+        return outcome != _TOO_LATE
+    except BaseException as struck:  # a failure out of nowhere
+        if claimed:
+            waiter._resume_again(struck, CANCELLED_PHASE, None, cause)  # type: ignore[union-attr]
+        torn.append((_mend_once, (job,)))
+        mend_torn()
+        raise
+
+
+def mend(job: Job) -> None:
+    """A move that began at `job` was broken off by a failure out of nowhere: do what it has left undone, down and up.
+
+    All of it may be done twice: whoever is told takes it once. Where there is no memory or stack for this either, the
+    next `cancel()` of what is cancelled already, anywhere, goes on with it.
+    """
+    torn.append((_mend_once, (job,)))
+    mend_torn()
+
+
+def _mend_once(job: Job) -> None:
+    order: list[Job] = []
+    stack = [job]
+    while stack:
+        job = stack.pop()
+        order.append(job)
+        with job._lock:
+            cancelled = CANCELLING <= job._state <= FINISHING
+            nodes: list[Any] = [] if job._nodes is None else list(job._nodes)
+        if cancelled:
+            cause = job._cause
+            assert cause is not None
+            child_cause = cause_from(job)
+            if job._waiter is not None:
+                job._waiter._cancelled_by(job)
+            errors: list[BaseException] = []
+            for node in nodes:
+                if node._kind == CHILD:
+                    node._begin_cancel(child_cause)
+                elif node._kind == ON_CANCELLING:
+                    _fire(node, job, cause, errors)
+            _report_handlers(job, errors, [])
+        stack += [node for node in nodes if node._kind == CHILD]
+    for job in reversed(order):
+        with job._lock:
+            over = job._state in (COMPLETING, FINISHING) or job._state >= COMPLETED
+            state, owed = ACTIVE, _NOBODY
+            if over:  # where a child is left, this waits for it and answers so
+                state, owed = job._end_locked()
+        announce_end(job, state, owed)
 
 
 class _Visit:
@@ -823,19 +942,47 @@ def _tell_parent_of_cancelling(visit: _Visit) -> _Visit | None:
 
 def complete_tree(job: Job) -> bool:
     """End `job`, whose body is over, if no child is left; then the parents that waited for it. True: `job` is final."""
-    with job._lock:
-        state, nodes = job._end_locked()
-    return announce_end(job, state, nodes)
+    try:
+        with job._lock:
+            state, nodes = job._end_locked()
+        return announce_end(job, state, nodes)
+    except BaseException:
+        _seal_again(job)
+        raise
+
+
+def _seal_again(job: Job) -> None:
+    """A move of this thread that may have sealed the end of `job` was broken off: go on from there."""
+    if job._state == SEALED:
+        announce_end(job, SEALED, _NOBODY)
 
 
 def announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
     """Tell those who wait for `job`, then go on with parents that it was the last child of. False: it has not ended."""
-    if state == SEALED:
-        nodes = job._seal()
-    elif state != COMPLETED:
-        return False
     raised: list[BaseException] = []
+    if state == SEALED:
+        try:
+            nodes = job._seal()
+        except BaseException as struck:  # noqa: BLE001  (as below)
+            raised.append(struck)
+            nodes = job._seal()
+    elif state < COMPLETED:
+        return False
     stack: list[tuple[Job, Iterator[Node], list[BaseException]]] = [(job, iter(nodes), [])]
+    try:
+        _announce(stack, raised)
+    except BaseException as struck:  # noqa: BLE001  (out of nowhere: the others are owed their call even so)
+        for n, (ending, _, errors) in enumerate(stack):
+            stack[n] = (ending, iter(list(ending._nodes or ())), errors)
+        _announce(stack, raised)
+        raised.insert(0, struck)
+    if raised:
+        raise raised[0]
+    return True
+
+
+def _announce(stack: list[tuple[Job, Iterator[Node], list[BaseException]]], raised: list[BaseException]) -> None:
+    """Tell all on `stack`, the last one first, and those whose end that brings about."""
     while stack:
         ending, waiting, errors = stack[-1]
         for node in waiting:
@@ -849,17 +996,19 @@ def announce_end(job: Job, state: int, nodes: list[Node]) -> bool:
             else:
                 _fire(node, ending, ending._cause, errors)
         else:
-            stack.pop()
             _report_handlers(ending, errors, raised)
             ending._after_completion()
-    if raised:
-        raise raised[0]
-    return True
+            ending._nodes = None
+            stack.pop()
 
 
 def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[BaseException]) -> None:
     try:
-        node._fire(job, cause)
+        try:
+            node._fire(job, cause)
+        except BaseException:
+            node._fire(job, cause)  # in lines of ours perhaps, before it was told: who was told does nothing now
+            raise
     except BaseException as raised:  # noqa: BLE001  (every other handler is still owed its call)
         if errors:
             add_suppressed(errors[0], raised)
@@ -872,7 +1021,7 @@ def _fire(node: Node, job: Job, cause: BaseException | None, errors: list[BaseEx
 def _report_handlers(job: Job, errors: list[BaseException], raised: list[BaseException]) -> None:
     """The handlers of `job` have been called: see to the one failure they made. What nobody takes is to be raised."""
     if errors:
-        unreported = job._handler_failed(errors[0])
+        unreported = job._handler_failed(errors.pop())
         if unreported is not None:
             raised.append(unreported)
 

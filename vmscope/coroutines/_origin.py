@@ -35,7 +35,12 @@ class Place(NamedTuple):
 
 def is_library(code: CodeType) -> bool:
     """Say whether `code` is the library's own, and so hidden."""
-    name = os.path.abspath(code.co_filename)
+    return is_library_file(code.co_filename)
+
+
+def is_library_file(file: str) -> bool:
+    """Say whether the code in `file` is the library's own."""
+    name = os.path.abspath(file)
     return name.startswith(_PACKAGE) and not name.startswith(_DEMO)
 
 
@@ -64,7 +69,8 @@ class Origins:
     def of(self, job: Any) -> tuple[Place, ...]:
         """Return the lines that led to the launch of `job`, outermost first; empty where they were not kept."""
         with self._lock:
-            return self._of.get(job, ())
+            places = self._of.get(job, ())
+        return places  # noqa: RET504  (as in `Continuation._claim`)
 
 
 origins = Origins()

@@ -4,7 +4,7 @@ One queue of tasks, any number of threads. A thread that finds nothing waits a w
 dispatchers are views of it, a coroutine that goes from Default to IO is taken up by whichever thread is free.
 
 Invariants
-    I1  a task that was put is run, by a thread of the pool, or by the caller where the system gives no thread.
+    I1  a task that was put is run by a thread of the pool, or refused where there is none and the system gives none.
     I2  `_queued` tasks wait for `_waiting` threads (those about to start count as waiting). A thread that has taken a
         task takes itself and the task off both counts together: however late it does, no task is left without a thread.
     I3  the end of the process waits for no task that somebody has waited for before, in vain: a window that has closed
@@ -24,10 +24,21 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from .._at_exit import WORKERS, Wait
 from .._errors import RejectedExecutionError
-from .._primitives import Empty, RLock, SimpleQueue, Thread, after_fork, current_thread, start_thread
+from .._primitives import (
+    Bell,
+    Empty,
+    RLock,
+    SimpleQueue,
+    Thread,
+    after_fork,
+    current_thread,
+    is_going_down,
+    start_thread,
+)
 from ._context import CoroutineContext, EmptyCoroutineContext
-from ._dispatcher import CoroutineDispatcher, LimitedDispatcher, Runnable
+from ._dispatcher import CoroutineDispatcher, LimitedDispatcher, Runnable, refuse
 from ._exceptions import report_globally
 from ._here import here
 from ._timer import run_in_place_by, start_no_more
@@ -40,9 +51,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a thread without work stays.
 KEEP_ALIVE = 30.0
-#: Seconds that the end of the process waits for tasks that are being run.
-EXIT_GRACE = 2.0
-#: The same for coroutines that have been cancelled: time to clean up, but not for a call that hangs.
+#: Seconds that the end of the process waits for coroutines that were cancelled: to clean up, but not for a call that
+#: hangs.
 CANCELLED_GRACE = 0.5
 #: Seconds that `join` waits for a thread that was started and has not come yet.
 ARRIVAL_GRACE = 1.0
@@ -71,7 +81,7 @@ class _Crew:
         self._made = 0
         self._count = 0
         self._starting = 0  # of these, how many have not come yet: they are not in `_threads`
-        self._arrived: SimpleQueue[None] = SimpleQueue()  # wakes `join`; a signal handler may be inside an Event
+        self._arrived = Bell()  # wakes `join`
         self._queued = 0
         self._waiting = 0
         self._shut = False
@@ -80,7 +90,7 @@ class _Crew:
         """Have a thread run `block`.
 
         Raises:
-            RejectedExecutionError: The pool was shut.
+            RejectedExecutionError: The pool was shut; or it has no thread, and the system gives none.
         """
         if self._shut:  # without the lock: at the end of the process a thread that was stopped may keep it for ever
             raise self._closed(block)
@@ -96,40 +106,58 @@ class _Crew:
             self._starting += 1
             self._made += 1
             name = self._name if self._most == 1 else f"{self._name}-{self._made}"
-        self._add_thread(name)
+        self._add_thread(name, block)
 
     def _closed(self, block: Runnable) -> RejectedExecutionError:
         return RejectedExecutionError(f"dispatch {block!r} on {self!r}: it was closed")
 
-    def _add_thread(self, name: str) -> None:
+    def _add_thread(self, name: str, block: Runnable) -> None:
         try:
             start_thread(self._serve, name)
-        except (RuntimeError, MemoryError):  # no thread to be had, or the interpreter is going down
+        except (RuntimeError, MemoryError) as fault:  # no thread to be had, or the interpreter is going down
             with self._lock:
                 self._waiting -= 1
                 self._count -= 1
                 self._arrive_locked()
                 if self._count:
                     return  # those that are there will come to it
-            self._run_here()
+                left = self._take_all_locked()
+            self._without_thread(left, block, fault)
+
+    def _take_all_locked(self) -> list[Runnable]:
+        """Take what is queued, where no thread will come for it. Who puts next starts one, or is refused."""
+        left: list[Runnable] = []
+        while True:
+            try:
+                task = self._tasks.get_nowait()
+            except Empty:
+                return left
+            self._queued -= 1
+            if task is not None:
+                left.append(task)
+
+    def _without_thread(self, left: list[Runnable], block: Runnable, fault: BaseException) -> None:
+        """Refuse what is `left`, of which `block` is the caller's. As the process ends, run it: better here than never.
+
+        Not on the caller's thread otherwise: it may be the one of a window, and the work a call that blocks.
+        """
+        if self._shut or is_going_down():
+            for task in left:
+                _run(task)
+            return
+        for task in left:
+            if task is not block:
+                refuse(task)
+        if any(task is block for task in left):  # else a thread that came and went has run it
+            raise RejectedExecutionError(
+                f"dispatch {block!r} on {self!r}: the system gives no thread ({fault}), and none is there to wait for"
+            ) from fault
 
     def _arrive_locked(self) -> None:
         """A thread that was to start is there, or will not come."""
         self._starting -= 1
         if self._shut:  # else nobody is in `join`, and who comes later finds it counted
-            self._arrived.put(None)
-
-    def _run_here(self) -> None:
-        """Run what is queued on the calling thread: better late and here than never."""
-        while True:
-            try:
-                task = self._tasks.get_nowait()
-            except Empty:
-                return
-            with self._lock:
-                self._queued -= 1
-            if task is not None:
-                _run(task)
+            self._arrived.ring()
 
     def _serve(self) -> None:
         me, seat = current_thread(), here.loop
@@ -157,6 +185,7 @@ class _Crew:
         """Wait for a task. None: the thread is to end. The thread counts as waiting until this returns."""
         while True:
             try:
+                # Before Python 3.13 this may miss its time, see `Bell`: then the thread waits on, as one without work.
                 task = self._tasks.get(timeout=self._keep_alive)
             except Empty:
                 with self._lock:
@@ -204,12 +233,8 @@ class _Crew:
 
     def _await_arrival(self, seconds: float) -> None:
         """Wait until one of the threads that were started is there, or will not come."""
-        try:
-            self._arrived.get(timeout=seconds)
-        except Empty:
-            return
-        if not self._starting:
-            self._arrived.put(None)  # it was the last one, and another thread may wait in `join`, too
+        if self._arrived.wait(seconds) and not self._starting:
+            self._arrived.ring()  # it was the last one, and another thread may wait in `join`, too
 
     def give_up_cancelled(self) -> None:
         """Note what is cancelled and still runs: the end waits for what its thread runs next, and not for this."""
@@ -226,9 +251,9 @@ class _Crew:
             running = [seat.task for seat in self._threads.values()]
         # Those that are cancelled by now. Who is so later, by the end itself, has the rest of the time to clean up.
         cancelled = [task for task in running if _is_cancelled(task)]
-        began = monotonic()
-        self.join(min(CANCELLED_GRACE, EXIT_GRACE), lambda task: all(task is not lost for lost in given_up))
-        self.join(EXIT_GRACE - (monotonic() - began), lambda task: all(task is not lost for lost in cancelled))
+        with Wait(WORKERS) as wait:
+            self.join(min(CANCELLED_GRACE, wait.left()), lambda task: all(task is not lost for lost in given_up))
+            self.join(wait.left(), lambda task: all(task is not lost for lost in cancelled))
 
     def __repr__(self) -> str:
         return f"<Pool {self._name!r}, {self._count} threads>"
@@ -256,7 +281,7 @@ class Pool(CoroutineDispatcher):
         """Have a thread run `block`.
 
         Raises:
-            RejectedExecutionError: The pool was shut.
+            RejectedExecutionError: The pool was shut; or it has no thread, and the system gives none.
         """
         self._crew.dispatch(context, block)
 
@@ -277,6 +302,10 @@ class Pool(CoroutineDispatcher):
     def give_up_cancelled(self) -> None:
         """Spare what is cancelled and still runs a second wait at the end: the caller has waited for it, in vain."""
         self._crew.give_up_cancelled()
+
+    def is_shut(self) -> bool:
+        """Whether it takes no more. One look without the lock: it is not opened again; who looks early is refused."""
+        return self._crew._shut
 
     def is_only_thread(self) -> bool:
         """Whether the calling thread is the one thread that it may have."""

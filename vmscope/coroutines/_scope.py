@@ -22,8 +22,8 @@ from ._coroutine import (
     needed,
     running_job,
 )
-from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, close_frame, in_frame, make_frame, new_frame
-from ._here import drain_in_place, here
+from ._frame import FrameWait, ScopeCoroutine, SupervisorCoroutine, close_frame, in_frame, make_frame
+from ._here import drain_in_place, had_begun, here
 from ._job import ACTIVE, NEW, Job, NonCancellable, SupervisorJob, cancellation
 from ._main import Main
 from ._slots import CONFLATE, DROP, LATEST, LATEST_AFTER, QUEUE, is_taken, slot_of, take_turn
@@ -56,6 +56,7 @@ class CoroutineStart(Enum):
 _DEFAULT, _LAZY, _ATOMIC, _UNDISPATCHED = CoroutineStart
 #: For `launch_in` alone: not yet; who launches it will dispatch it.
 HELD: Any = object()
+_OTHER_STARTS = (_LAZY, _ATOMIC, _UNDISPATCHED, HELD)
 
 
 class CoroutineScope:
@@ -392,47 +393,54 @@ def launch_in(
     if start is not _DEFAULT:
         _start_otherwise(coroutine, parent, env, block, args, start)
         return coroutine
-    coroutine._init_coroutine(parent, env, ACTIVE, block, args)
     try:
+        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
         if env.dispatcher._dispatch_if_needed(coroutine):
             return coroutine
-    except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own)
+        local = here.loop
+        if local.active:
+            local.waiting.append(coroutine)
+            return coroutine
+    except BaseException as fault:  # noqa: BLE001  (a dispatcher of a user's own; or out of nowhere, in lines of ours)
         coroutine._start_failed(fault)
         return coroutine
-    local = here.loop
-    if local.active:
-        local.waiting.append(coroutine)
-        return coroutine
     local.active = True
+    coroutine._due = False
     try:
-        coroutine._due = False
         if coroutine._state == ACTIVE:
             coroutine._start()
         else:
             coroutine._begin()
-        if local.waiting:
-            drain_in_place(local)
+    except BaseException as failure:  # noqa: BLE001  (in lines of ours: the coroutine fails with it)
+        coroutine._broke(failure)
     finally:
-        local.active = False
+        try:
+            if local.waiting:
+                drain_in_place(local)
+        finally:
+            local.active = False
     return coroutine
 
 
 def _start_otherwise(
     coroutine: Coroutine, parent: Job | None, env: Env, block: Any, args: tuple[Any, ...], start: CoroutineStart
 ) -> None:
-    if start is _LAZY:
-        coroutine._init_coroutine(parent, env, NEW, block, args)
-    elif start is _ATOMIC:
-        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
-        coroutine._resume(None, None, ATOMIC, None)
-    elif start is HELD:
-        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
-    elif start is _UNDISPATCHED:
-        coroutine._init_coroutine(parent, env, ACTIVE, block, args)
-        coroutine._due = False
-        coroutine._start()
-    else:
+    if start not in _OTHER_STARTS:
         raise TypeError(f"start takes a CoroutineStart, got {start!r}")
+    try:
+        coroutine._init_coroutine(parent, env, NEW if start is _LAZY else ACTIVE, block, args)
+        if start is _ATOMIC:
+            coroutine._resume(None, None, ATOMIC, None)
+    except BaseException as fault:
+        if had_begun(fault):  # another's step
+            raise
+        coroutine._start_failed(fault)
+    if start is _UNDISPATCHED:
+        coroutine._due = False
+        try:
+            coroutine._start()
+        except BaseException as failure:  # noqa: BLE001  (as in `launch_in`)
+            coroutine._broke(failure)
 
 
 def _added(env: Env, context: CoroutineContext | None, name: str | None) -> Env:
@@ -499,23 +507,36 @@ class ScopeBlock(Call[T]):
             raise TypeError(f"async with {self._called}(...) takes no block: its body is the block")
         coroutine = needed(f"async with {self._called}()")
         self._coroutine = coroutine
-        self._outer = coroutine._frame
-        self._frame = coroutine._frame = self._new_frame(coroutine)
-        return scope_in(self._frame)
+        self._outer = outer = coroutine._frame
+        self._frame = frame = self._new_frame()
+        try:
+            frame._init_frame(outer, outer._env)
+            coroutine._frame = frame
+            scope = scope_in(frame)
+        except BaseException as struck:  # there is no block that would end it
+            coroutine._frame = outer
+            frame._end_again(struck)
+            raise
+        return scope
 
-    def _new_frame(self, coroutine: Coroutine) -> ScopeCoroutine:
+    def _new_frame(self) -> ScopeCoroutine:
         kind: type[ScopeCoroutine] = self._args[0]
-        return new_frame(kind, coroutine)
+        return kind()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        frame, coroutine = self._frame, self._coroutine
-        coroutine._frame = self._outer
-        if isinstance(error, GeneratorExit):
-            close_frame(frame)
-            return None
-        if not frame._end_body(None, error):
+        frame = self._frame
+        try:
+            self._coroutine._frame = self._outer
+            if isinstance(error, GeneratorExit):
+                close_frame(frame)
+                return None
+            over = frame._end_body(None, error)
+        except BaseException as struck:  # as in `in_frame`
+            frame._end_again(struck)
+            raise
+        if not over:
             await FrameWait(frame)
         final = frame._cause
         if final is not None and final is not error:

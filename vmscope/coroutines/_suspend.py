@@ -24,14 +24,17 @@ Counterpart: kotlinx.coroutines.CancellableContinuationImpl.
 from __future__ import annotations
 
 import types
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine as AnyCoroutine, Generator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast
 from warnings import warn
 
 from .._errors import CancellationException, CompletionHandlerError, IllegalStateError, VmScopeWarning
+from .._primitives import report_uncaught
 from .._thrown import own
 from ._context import EmptyCoroutineContext
 from ._exceptions import handle_coroutine_exception
+from ._here import had_begun
 
 if TYPE_CHECKING:
     from ._context import CoroutineContext
@@ -74,6 +77,44 @@ def _nothing() -> Generator[Any, Any, None]:
 #: What `yield from` takes and is through with at once: a generator that has ended, the same one for everybody.
 DONE: Generator[Any, Any, None] = _nothing()
 next(DONE, None)
+
+
+#: What was broken off by a failure in lines of ours, and is to be done again: functions, with their arguments. Noted
+#: before it is tried: where there is no memory or stack to try it, the next cancellation does.
+torn: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+
+
+def mend_torn() -> None:
+    """Do again what was broken off, here or in another thread. All bears that: who has been told does nothing.
+
+    Threads: whichever broke off does so at once; where that fails as well, the next one that cancels what is cancelled
+    already. It may be any, as any may end a job and so call its handlers: what belongs to a thread goes there by its
+    dispatcher. No entry is done by two at a time, as one of them takes it out of the deque; it stands in no lock.
+    """
+    for _ in range(len(torn)):
+        try:
+            function, arguments = torn.popleft()
+        except IndexError:  # another thread mends, too
+            return
+        try:
+            function(*arguments)
+        except Exception as failure:  # noqa: BLE001  (of a handler's, say: its job has ended, the rest is still due)
+            if isinstance(failure, (MemoryError, RecursionError)):
+                torn.append((function, arguments))
+                return
+            report_uncaught(failure)
+        except BaseException:  # a Ctrl-C
+            torn.append((function, arguments))
+            raise
+
+
+def resume_again(
+    struck: BaseException, wait: Any, value: object, error: BaseException | None, mode: int, cont: Any
+) -> None:
+    """Who has claimed `wait` failed to resume its coroutine, by `struck`: do that now, unless its step had begun."""
+    if not had_begun(struck):
+        torn.append((wait._coroutine._go_on_again, (wait, value, error, mode, cont)))
+    mend_torn()
 
 
 class Suspending(Generic[T_co]):
@@ -131,6 +172,14 @@ class Suspension(Suspending[T_co]):
     def _start(self, coroutine: Any) -> object:
         """Begin the wait of `coroutine`, whose step is over. Answer with a value, raise, or answer SUSPENDED."""
         raise NotImplementedError
+
+    def _leave(self, coroutine: Any, raised: BaseException) -> bool:
+        """`_start` raised: forget what it may have registered. False: it was resumed, the coroutine is another's."""
+        return not coroutine._due
+
+    def _is_kept(self, coroutine: Any) -> bool:
+        """Whether `coroutine`, at rest in this wait, is to be resumed by another: `_start` has registered it."""
+        return False
 
 
 class Call(Suspending[T_co]):
@@ -222,6 +271,17 @@ def check_block(block: object, args: tuple[Any, ...], where: str = "a coroutine"
         raise TypeError(f"{where} got arguments {args!r} with the ready block {block!r}: it has its arguments already")
 
 
+#: Called whenever a coroutine begins to wait for a job. Hardly ever is there one: see `HeldLooper`. No lock guards it:
+#: `append`, `remove` and `tuple(...)` are one step each, with the GIL or the list's own lock.
+witnesses: list[Callable[[], object]] = []
+
+
+def tell_witnesses() -> None:
+    """Tell each that a coroutine waits for a job from now on."""
+    for witness in tuple(witnesses):
+        witness()
+
+
 class Continuation(Suspension[T_co]):
     """A wait of one coroutine, resumed once. Base of the library's own waits; users meet CancellableContinuation."""
 
@@ -290,23 +350,44 @@ class Continuation(Suspension[T_co]):
         if self._phase != SUSPENDED_PHASE:
             return False
         frame = self._frame
+        self._phase = phase
         frame._waiter = None
         if self._mark is not None:
             frame._nodes.pop(self._mark, None)
             self._mark = None
-        self._phase = phase
         return True
 
     def _resume(self, value: object, in_place: bool = False) -> None:
         """Go on with `value`. `in_place`: with None, here and now, as the right thread is known."""
-        if self._claim():
-            coroutine = self._coroutine
-            if in_place:
-                coroutine._mode = CANCELLABLE
-                coroutine._due = True
-                coroutine.run()
-            else:
-                coroutine._resume(value, None, CANCELLABLE, None)
+        try:
+            if self._claim():
+                if in_place:
+                    coroutine = self._coroutine
+                    coroutine._mode = CANCELLABLE
+                    coroutine._due = True
+                    coroutine.run()
+                else:
+                    self._coroutine._resume(value, None, CANCELLABLE, None)
+        except BaseException as struck:
+            self._resume_again(struck, RESUMED, value)
+            raise
+
+    def _resume_again(
+        self, struck: BaseException, phase: int, value: object = None, error: BaseException | None = None
+    ) -> None:
+        """To take it out of Suspended, into `phase`, and to resume the coroutine broke off: do what is left of that."""
+        if self._claim(phase) or self._phase == phase:
+            resume_again(struck, self, value, error, CANCELLABLE, None)
+
+    def _is_kept(self, coroutine: Any) -> bool:
+        return getattr(self, "_phase", None) == SUSPENDED_PHASE
+
+    def _leave(self, coroutine: Any, raised: BaseException) -> bool:
+        if self._is_kept(coroutine):
+            if not self._claim(CANCELLED_PHASE):
+                return False
+            self._take_back(raised)
+        return not coroutine._due
 
     def _stands(self) -> bool:
         """Say whether it stands where who ends it looks for it. Asked of a suspended one, by tests on virtual time.
@@ -323,8 +404,12 @@ class Continuation(Suspension[T_co]):
     def _cancelled_by(self, job: Any) -> None:
         """The job was cancelled."""
         cause = self._cancellation_cause(job)
-        if self._claim(CANCELLED_PHASE):
-            self._end_cancelled(cause)
+        try:
+            if self._claim(CANCELLED_PHASE):
+                self._end_cancelled(cause)
+        except BaseException as struck:
+            self._resume_again(struck, CANCELLED_PHASE, None, cause)
+            raise
 
     def _end_cancelled(self, cause: BaseException) -> None:
         """It was claimed by a cancellation: undo what was begun, and let the coroutine see why."""
@@ -507,39 +592,52 @@ class CancellableContinuation(Continuation[T]):
     def _settle(
         self, value: Any, error: BaseException | None, on_lost: Callable[[Any], object] | None, ignore: bool = True
     ) -> bool:
-        with self._lock():
-            phase = self._phase
-            if phase == CANCELLED_PHASE and ignore:
-                self._phase = IGNORED
-            elif phase > SUSPENDED_PHASE:
-                return False
-            else:
-                self._value = value
-                self._error = error
-                self._on_lost = on_lost
-                self._leave_locked()
-                self._phase = RESUMED
-        if phase == CANCELLED_PHASE:
-            if on_lost is not None:
-                self._quietly("resume on_cancellation", on_lost, value)
-        elif phase == SUSPENDED_PHASE:
-            self._coroutine._resume(value, error, CANCELLABLE if self._cancellable else ATOMIC, self)
-        return True
+        phase = IGNORED
+        try:
+            with self._lock():
+                phase = self._phase
+                if phase == CANCELLED_PHASE and ignore:
+                    self._phase = IGNORED
+                elif phase > SUSPENDED_PHASE:
+                    return False
+                else:
+                    self._value = value
+                    self._error = error
+                    self._on_lost = on_lost
+                    self._phase = RESUMED
+                    self._leave_locked()
+            if phase == CANCELLED_PHASE:
+                if on_lost is not None:
+                    self._quietly("resume on_cancellation", on_lost, value)
+            elif phase == SUSPENDED_PHASE:
+                self._coroutine._resume(value, error, CANCELLABLE if self._cancellable else ATOMIC, self)
+            return True
+        except BaseException as struck:
+            if phase == SUSPENDED_PHASE and self._phase == RESUMED:
+                resume_again(struck, self, value, error, CANCELLABLE if self._cancellable else ATOMIC, self)
+            raise
 
     def _cancel(self, cause: BaseException, told: BaseException | None) -> bool:
-        with self._lock():
-            phase = self._phase
-            if phase > SUSPENDED_PHASE:
-                return False
-            self._error = cause
-            self._told = told
-            self._leave_locked()
-            handler = self._handler  # in the same move: one that comes later is called by who brings it, and not twice
-            self._phase = CANCELLED_PHASE
-        self._call_handler(handler, told)
-        if phase == SUSPENDED_PHASE:
-            self._coroutine._resume(None, cause, CANCELLABLE, None)
-        return True
+        phase = IGNORED
+        try:
+            with self._lock():
+                phase = self._phase
+                if phase > SUSPENDED_PHASE:
+                    return False
+                self._error = cause
+                self._told = told
+                # The handler in the same move: one that comes later is called by who brings it, and not twice.
+                handler = self._handler
+                self._phase = CANCELLED_PHASE
+                self._leave_locked()
+            self._call_handler(handler, told)
+            if phase == SUSPENDED_PHASE:
+                self._coroutine._resume(None, cause, CANCELLABLE, None)
+            return True
+        except BaseException as struck:
+            if phase == SUSPENDED_PHASE and self._phase == CANCELLED_PHASE:
+                resume_again(struck, self, None, cause, CANCELLABLE, None)
+            raise
 
     def _cancelled_by(self, job: Any) -> None:
         cause = self._cancellation_cause(job)

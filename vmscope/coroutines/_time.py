@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..looper._queue import MessageQueue
+    from ._coroutine import Env
+    from ._job import Job
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -170,16 +172,15 @@ class TimeoutCoroutine(ScopeCoroutine):
 
     __slots__ = ("_queue", "_seconds", "_timer")
     _queue: MessageQueue
+    _seconds: float
     _timer: _Timer | None
 
-    def _begin_timeout(self, coroutine: Coroutine, seconds: float) -> None:
-        outer = coroutine._frame
-        self._init_frame(outer, outer._env)
-        self._seconds = seconds
-        self._queue = queue = coroutine._dispatcher._timers()
+    def _init_frame(self, parent: Job | None, env: Env) -> None:
+        super()._init_frame(parent, env)
+        self._queue = queue = env.dispatcher._timers()
         self._timer = _Timer(self)
-        if seconds != inf:
-            queue.put_at(self._timer, queue.clock() + seconds)
+        if self._seconds != inf:
+            queue.put_at(self._timer, queue.clock() + self._seconds)
 
     def _came_too_late(self, error: BaseException) -> bool:
         return self.timed_out(error)
@@ -217,9 +218,17 @@ class TimeoutCoroutine(ScopeCoroutine):
 
 
 def timeout_frame(coroutine: Coroutine, seconds: float) -> TimeoutCoroutine:
-    """Make the frame of a timeout, and start its time."""
+    """Make the frame of a timeout; its time starts as it is entered."""
+    frame = _new_timeout(seconds)
+    frame._parent = outer = coroutine._frame
+    frame._env = outer._env
+    return frame
+
+
+def _new_timeout(seconds: float) -> TimeoutCoroutine:
     frame = TimeoutCoroutine()
-    frame._begin_timeout(coroutine, seconds)
+    frame._seconds = seconds
+    frame._timer = None
     return frame
 
 
@@ -253,10 +262,10 @@ class TimeoutBlock(ScopeBlock[T]):
         Call.__init__(self, "with_timeout", _timed, (seconds, block, args))
         self._seconds = seconds
 
-    def _new_frame(self, coroutine: Coroutine) -> ScopeCoroutine:
+    def _new_frame(self) -> ScopeCoroutine:
         if self._seconds <= 0:
             raise _timed_out_immediately()
-        return timeout_frame(coroutine, self._seconds)
+        return _new_timeout(self._seconds)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

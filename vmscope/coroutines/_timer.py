@@ -11,15 +11,13 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Any
 
+from .._at_exit import TIMERS, join_all
 from .._primitives import RLock, Thread, after_fork, main_thread, start_thread
 from ..looper._queue import MessageQueue
 from ._here import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-#: Seconds that the end of the process waits for the timers to be told that nothing runs any more.
-EXIT_PATIENCE = 2.0
 
 _guard = RLock()
 _timers: MessageQueue | None = None
@@ -99,7 +97,7 @@ def _exit() -> None:
     if thread is not None:
         # Where the interpreter stops it between two steps, it keeps the lock of a job, and a finalizer that cancels or
         # launches hangs the end of the process. What it has been given runs there by now: the pool takes no more.
-        thread.join(EXIT_PATIENCE)
+        join_all(TIMERS, [thread])
 
 
 after_fork(_forget)

@@ -1,4 +1,4 @@
-"""Seeing what runs: the job tree as text, and where each coroutine waits."""
+"""Seeing what runs: the job tree as text, where each coroutine waits, and what blocks a looper."""
 
 from ..coroutines._origin import Place
 from ._tree import (
@@ -12,9 +12,12 @@ from ._tree import (
     report_unread_failures,
     suspension_stack,
 )
+from ._watchdog import BlockReport, LooperWatch
 
 __all__ = (
+    "BlockReport",
     "CoroutineInfo",
+    "LooperWatch",
     "Place",
     "coroutine_info",
     "dump_coroutines",

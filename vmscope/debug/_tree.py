@@ -92,7 +92,7 @@ def _wait_in(coroutine: Coroutine, frame: Any) -> str | None:
         name: str = waiter._name()
         return name
     for child in frame.children:
-        if isinstance(child, ScopeCoroutine) and child._waits is coroutine:
+        if isinstance(child, ScopeCoroutine) and child._waits is not None and child._waits._coroutine is coroutine:
             return "its children"
     return None
 
@@ -185,9 +185,15 @@ def dump_scope(root: Job | CoroutineScope, file: TextIO | None = None) -> None:
 
 
 def live_coroutines() -> list[CoroutineInfo]:
-    """Return every coroutine of the process that has not ended. Slow: it asks the garbage collector. Threads: any."""
-    found = (coroutine_info(thing) for thing in gc.get_objects() if isinstance(thing, Coroutine))
-    return [info for info in found if info is not None]
+    """Return every coroutine of the process that has not ended. Slow: it asks the garbage collector.
+
+    That does not know what the program has kept from it with `gc.freeze()`.
+    Threads: any, a signal handler too.
+    """
+    coroutines = (thing for thing in gc.get_objects() if isinstance(thing, Coroutine))
+    # The lock is what a launch sets last: without it, another thread is about to launch this one, or this thread is.
+    infos = (coroutine_info(each) for each in coroutines if hasattr(each, "_lock"))
+    return [info for info in infos if info is not None]
 
 
 def record_creation_stacks(on: bool = True) -> None:
@@ -214,7 +220,8 @@ def report_unread_failures(on: bool = True) -> None:
 def dump_coroutines(file: TextIO | None = None) -> None:
     """Print the trees of all coroutines of the process that have not ended, to standard error by default.
 
-    Threads: any.
+    As `live_coroutines`, it does not see what was kept from the garbage collector with `gc.freeze()`.
+    Threads: any, a signal handler too.
     Kotlin: DebugProbes.dumpCoroutines.
     """
     out = sys.stderr if file is None else file

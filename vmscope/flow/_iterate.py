@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .._errors import CancellationException, IllegalStateError
 from .._thrown import original, own
 from ..coroutines._coroutine import StandaloneCoroutine, current, needed
-from ..coroutines._frame import InnerBlock, in_frame, make_frame
+from ..coroutines._frame import InnerBlock, in_frame
 from ..coroutines._job import ACTIVE, COMPLETING, ON_CANCELLING, Job, cancel_tree, cause_from
 from ..coroutines._scope import CoroutineStart, launch_in
 from ..coroutines._suspend import call, suspend
@@ -30,6 +30,8 @@ from ._emit import Emit, FlowAborted, Run
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from ..coroutines._coroutine import Env
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -63,6 +65,9 @@ class _Frame(InnerBlock):
 
     __slots__ = ()
     _kind = ON_CANCELLING
+
+    def _init_frame(self, parent: Job | None, env: Env) -> None:
+        """In `in_frame`: nothing more. It was entered as it was made, for it is driven from inside it."""
 
     def _fire(self, job: Job, cause: BaseException | None) -> None:
         if job.is_cancelled:
@@ -132,7 +137,8 @@ class FlowIterator(Generic[T_co]):
         self._asking = asking = coroutine._frame
         self._home = home = _home_of(coroutine)
         self._below = asking is not home
-        self._inner = self._frame = frame = make_frame(_Frame, home, asking._env)
+        self._inner = self._frame = frame = _Frame()
+        InnerBlock._init_frame(frame, home, asking._env)
         self._generator = in_frame(frame, run, (_hands_to(self._values),))
 
     def _check(self, coroutine: Any) -> None:

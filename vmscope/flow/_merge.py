@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CancellationException, DeferredCancelledError
 from ..coroutines._context import CoroutineContext, EmptyCoroutineContext
 from ..coroutines._coroutine import DeferredCoroutine, StandaloneCoroutine, needed
-from ..coroutines._frame import InnerBlock, ScopeCoroutine, in_frame, make_frame, new_frame
+from ..coroutines._frame import InnerBlock, ScopeCoroutine, in_frame, new_frame
 from ..coroutines._job import Job, cancel_tree
 from ..coroutines._scope import CoroutineStart, launch_in
 from ..coroutines._suspend import suspend
@@ -338,7 +338,8 @@ def zipped(first: Run, second: Run, function: Callable[[Any, Any], Any]) -> Run:
         outer = coroutine._frame
         other = produce_into(None, lambda producer: second(sends_to(producer.channel)))
         # A job of its own, nobody's child: the first flow ends when the other has, which a cancellation ends as well.
-        frame = make_frame(InnerBlock, None, outer._env)
+        frame = InnerBlock()
+        frame._init_frame(None, outer._env)
         frame._home = outer._home
         abort = FlowAborted(frame)
         other.invoke_on_close(lambda _: frame.cancel(abort) if frame.is_active else None)

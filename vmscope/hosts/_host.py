@@ -25,6 +25,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._at_exit import HOSTS, Wait
 from .._errors import IllegalStateError, call_quietly
 from .._primitives import LONGEST_WAIT, Event, after_fork, current_thread, get_ident, main_thread, report_uncaught
 from ..coroutines._coroutine import running_job
@@ -340,10 +341,14 @@ class Host:
                 self.exception = failure
 
     def _close_at_exit(self) -> None:
-        if self.looper.is_current_thread():
-            self.close()
-            return
-        # A host on another thread than the main one, which is a daemon then: asked to end, and waited for.
+        with Wait(HOSTS) as wait:
+            if self.looper.is_current_thread():
+                self.close()
+            else:
+                self._have_it_closed(min(2 * PATIENCE, wait.left()))
+
+    def _have_it_closed(self, seconds: float) -> None:
+        """On another thread than the main one, which is a daemon then: ask it to end, and wait for it."""
         over = Event()
 
         def end() -> None:
@@ -353,7 +358,7 @@ class Host:
                 over.set()
 
         if self.handler.post(end):
-            over.wait(2 * PATIENCE)
+            over.wait(seconds)
         if not self._closed:  # its loop does not run, or is held up: what is left cleans up on IO
             self.scope.cancel(f"{self!r}, and the process ends")
             self._queue.close()

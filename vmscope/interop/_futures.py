@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import CancellationException, IllegalStateError
-from .._primitives import Empty, SimpleQueue, current_thread, main_thread, wait_in_turns
+from .._primitives import Bell, current_thread, main_thread, wait_in_turns
 from .._thrown import own
 from ..coroutines._deferred import CompletableDeferred, Deferred, unread
 from ..coroutines._dispatcher import CoroutineDispatcher
@@ -151,7 +151,7 @@ class JobFuture(Future[T]):
         super().__init__()
         self._deferred = deferred
         self._dispatcher = dispatcher
-        self._ended: SimpleQueue[None] = SimpleQueue()  # for the main thread, see `_wait`
+        self._ended = Bell()  # for the main thread, see `_wait`
         deferred.start()
         deferred.invoke_on_completion(self._end)
 
@@ -195,11 +195,9 @@ class JobFuture(Future[T]):
         return timeout if wait_in_turns(self._look, inf if timeout is None else timeout) else 0
 
     def _look(self, seconds: float | None) -> bool:
-        try:
-            self._ended.get(timeout=seconds)
-        except Empty:
+        if not self._ended.wait(seconds):
             return self._deferred.is_completed  # a Ctrl-C may have struck earlier, between what follows here
-        self._ended.put(None)
+        self._ended.ring()
         return True
 
     def _end(self, cause: BaseException | None) -> None:
@@ -214,7 +212,7 @@ class JobFuture(Future[T]):
             else:
                 self.set_exception(cause)
         finally:
-            self._ended.put(None)
+            self._ended.ring()
 
 
 def future_of(deferred: Deferred[T]) -> Future[T]:

@@ -2,7 +2,7 @@
 
 The coroutine goes to IO for as long as that takes, so that neither pickling nor a slow `submit` holds up the caller's
 thread; it holds no thread while it waits.
-Locks: none of its own.
+Locks: `_noting`, while an error of an engine is given its note, once.
 Counterpart: none; on the JVM threads are enough.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
 from .._errors import CancellationException, RejectedExecutionError
-from .._primitives import after_fork
+from .._primitives import RLock, after_fork
 from ..coroutines._builders import abandonable, with_context
 from ..coroutines._coroutine import needed
 from ..coroutines._pool import IO
@@ -159,14 +159,24 @@ def _of_the_engine(error: BaseException, executor: object, task: Task) -> BaseEx
     if task.why_not_sent is not None:
         return OffloadError(task.why_not_sent)
     note = f"Not raised by {task.name} but by {executor!r}: a worker died, or cannot import {_PACKAGE}"
-    if note not in getattr(error, "__notes__", ()):  # one object for all calls of a pool that broke
-        error.add_note(note)
+    with _noting:  # one object for all calls of a pool that broke, and they come at once
+        if note not in vars(error).get("__notes__", ()):
+            BaseException.add_note(error, note)
     return error
 
 
 _used: WeakSet[Any] = WeakSet()  # executors that were given a call in this process
 _of_the_parent: WeakSet[Any] = WeakSet()
-after_fork(lambda: _of_the_parent.update(_used))
+_noting = RLock()
+
+
+def _after_fork() -> None:
+    global _noting
+    _noting = RLock()
+    _of_the_parent.update(_used)
+
+
+after_fork(_after_fork)
 
 _PACKAGE = __name__.rsplit(".", 2)[0]
 _STANDARD = {"concurrent.futures.thread", "concurrent.futures.process", "concurrent.futures.interpreter"}

@@ -81,7 +81,11 @@ def seal(ending: CompletableJob, left: Iterable[Job]) -> None:
     for job in left:
         if not job.is_completed and job is not NonCancellable:
             mark = Job(ending)
-            job.invoke_on_completion(lambda cause, mark=mark: mark.complete())  # type: ignore[misc]
+            try:
+                job.invoke_on_completion(lambda cause, mark=mark: mark.complete())  # type: ignore[misc]
+            except BaseException:  # in lines of ours: the next clear marks it once more
+                mark.complete()
+                raise
     ending.complete()
 
 

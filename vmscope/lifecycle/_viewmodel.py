@@ -81,11 +81,17 @@ class HandlerSlot:
 class _Inside:
     """What the library keeps for a ViewModel: one object, so that a subclass shares one name with it and no more."""
 
-    __slots__ = ("cleared", "ended", "failures", "handlers", "keyed", "lock", "own", "scope", "unkeyed")
+    __slots__ = (
+        "broken", "cleared", "ended", "ends", "failures", "handlers", "keyed", "leaving", "lock", "own", "scope",
+        "unkeyed",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.cleared = False
+        self.broken = False  # the clear was broken off by a failure in lines of ours: the next one goes on with it
+        self.leaving: list[tuple[str, Any]] = []  # what it closes, under its key
+        self.ends: list[Callable[[], object]] | None = None  # what it has still to call, last first
         self.failures: EventFlow[BaseException] | None = None
         self.ended: CompletableJob | None = None  # from the clear on: complete when nothing goes on any more
         self.scope: CoroutineScope | None = None
@@ -252,20 +258,44 @@ class ViewModel:
         AndroidX: ViewModel.clear, which stops at the first failure and calls onCleared again the second time.
         """
         inside = _inside(self)
-        with inside.lock:
-            if inside.cleared:
-                return
-            inside.cleared = True
-            ended = inside.ended = SupervisorJob()
-            leaving = [*inside.keyed.items(), *(("", each) for each in inside.unkeyed.values())]
-            inside.unkeyed = {}  # the keyed ones stay, so that they are found, closed, and not made again
-        ends = [*(self._end_of(key, each) for key, each in leaving), self.on_cleared]
-        if _cleans_up(self):
-            ends.append(lambda: _start_clean_up(self, ended))
         try:
-            clear_all(f"clear() of {_name(self)}", ends)
+            with inside.lock:
+                if inside.cleared and not inside.broken:
+                    return
+                if not inside.cleared:
+                    ended = SupervisorJob()
+                    inside.leaving = [*inside.keyed.items(), *(("", each) for each in inside.unkeyed.values())]
+                    inside.ended = ended
+                    inside.unkeyed = {}  # the keyed ones stay, so that they are found, closed, and not made again
+                    inside.cleared = True
+                inside.broken = False
+            self._close(inside)
+        except BaseExceptionGroup:
+            raise
+        except BaseException:
+            inside.broken = inside.cleared
+            raise
+
+    def _close(self, inside: _Inside) -> None:
+        """Close all, or what a clear that was broken off has left."""
+        ended, leaving = inside.ended, inside.leaving
+        assert ended is not None
+        if inside.ends is None:
+            ends = [*(self._end_of(key, each) for key, each in leaving), self.on_cleared]
+            if _cleans_up(self):
+                ends.append(lambda: _start_clean_up(self, ended))
+            ends.reverse()
+            inside.ends = ends
+        try:
+            call_all(f"clear() of {_name(self)}", inside.ends)
+        except BaseException:
+            for key, each in leaving:  # once more: it may not have come to that
+                if isinstance(each, CoroutineScope) and (key != _SCOPE_KEY or inside.own):
+                    _cancel_cleared(self, each)
+            raise
         finally:
             seal(ended, (job for key, each in leaving for job in _left_behind(inside, key, each)))
+        inside.leaving = []
 
     def clear_and_join(self) -> Suspending[None]:
         """Clear it, then wait until its coroutines have ended and its clean-up is over. A second call waits, too.
@@ -369,9 +399,16 @@ def adopt(view_model: ViewModel, handlers: HandlerSlot) -> None:
 
 def clear_all(what: str, ends: Iterable[Callable[[], object]]) -> None:
     """Call every one of `ends`, then raise what they raised as one group."""
+    call_all(what, [*ends][::-1])
+
+
+def call_all(what: str, ends: list[Callable[[], object]]) -> None:
+    """As `clear_all`, last first, and each is taken out of `ends` as it is called."""
     failures: list[BaseException] = []
-    for end in ends:
+    while ends:
         try:
+            end = ends[-1]
+            del ends[-1]
             end()
         except BaseException as failure:  # noqa: BLE001  (whatever one raises, the others are still owed their call)
             failures.append(failure)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._primitives import Empty, RLock, report_uncaught
+from .._primitives import RLock, report_uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ EVENT_ERROR = 4
 
 
 class FdPoller:
-    """Has the face of the plain bell, `put` and `get`, and calls listeners."""
+    """Has the face of the plain `Bell`, and calls listeners."""
 
     def __init__(self) -> None:
         import selectors  # only here: few queues have descriptors
@@ -45,7 +45,7 @@ class FdPoller:
 
     # ---- any thread
 
-    def put(self, _: None) -> None:
+    def ring(self) -> None:
         try:
             self._say.send(b"\0")
         except OSError:  # full: the sleeper wakes anyway; closed: there is none
@@ -72,9 +72,8 @@ class FdPoller:
 
     # ---- the consumer
 
-    def get(self, _: bool, timeout: float | None) -> None:
-        if not self._select(timeout):
-            raise Empty
+    def wait(self, seconds: float | None = None) -> bool:
+        return self._select(seconds)
 
     def poll(self) -> None:
         """Call the listeners of what is ready, without waiting for more."""

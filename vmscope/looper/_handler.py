@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._clock import as_seconds
 from .._errors import IllegalStateError, RejectedExecutionError
-from .._primitives import Empty, SimpleQueue, current_thread, wait_in_turns
+from .._primitives import Bell, current_thread, wait_in_turns
 from ._item import in_order
 from ._looper import Looper
 from ._message import Message, posted, removing
@@ -389,7 +389,7 @@ class _Waited:
     def __init__(self, fn: Callable[[], object], *, keep: bool) -> None:
         self._fn = fn
         self._keep = keep  # the outcome is the waiter's; else a failure goes the way of all posts
-        self._over: SimpleQueue[None] = SimpleQueue()
+        self._over = Bell()
         self.done = False
         self.value: Any = None
         self.error: BaseException | None = None
@@ -403,21 +403,14 @@ class _Waited:
                 raise
         finally:
             self.done = True
-            self._over.put(None)
+            self._over.ring()
 
     def rejected(self) -> None:
-        self._over.put(None)
+        self._over.ring()
 
     def wait(self, seconds: float) -> bool | None:
         """Wait until it has run or was dropped; None: the time is up."""
-        return self.done if wait_in_turns(self._look, seconds) else None
-
-    def _look(self, seconds: float | None) -> bool:
-        try:
-            self._over.get(True, seconds)
-        except Empty:
-            return False
-        return True
+        return self.done if wait_in_turns(self._over.wait, seconds) else None
 
     def __repr__(self) -> str:
         return repr(self._fn)

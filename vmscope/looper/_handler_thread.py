@@ -1,6 +1,6 @@
 """HandlerThread: a thread with a looper, ready to be posted to.
 
-At the end of the process the loopers of daemon threads are told to quit and waited for, two seconds for all of them.
+At the end of the process the loopers of daemon threads are told to quit and waited for, as long as `_at_exit` says.
 Locks: `_not_ready`, of each thread, is held from the making of the thread until its looper
     is there or never will be: who asks for it waits.
 Counterpart: android.os.HandlerThread.
@@ -9,10 +9,10 @@ Counterpart: android.os.HandlerThread.
 from __future__ import annotations
 
 import atexit
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from .._at_exit import LOOPERS, join_all
 from .._clock import Clock, uptime
 from .._errors import IllegalStateError
 from .._primitives import Lock, Thread, after_fork, current_thread
@@ -21,9 +21,6 @@ from ._looper import Looper
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-#: Seconds that the end of the process waits for all handler threads together.
-EXIT_PATIENCE = 2.0
 
 
 class HandlerThread(Thread):
@@ -127,13 +124,10 @@ _running: WeakSet[Any] = WeakSet()
 
 
 def _quit_all() -> None:
-    deadline = monotonic() + EXIT_PATIENCE
     threads = [thread for thread in list(_running) if thread.is_alive()]
     for thread in threads:
         thread.quit_safely()
-    for thread in threads:
-        if thread is not current_thread():
-            thread.join(max(0.0, deadline - monotonic()))
+    join_all(LOOPERS, threads)
 
 
 def _after_fork() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._primitives import Thread
+    from ..debug._watchdog import BlockReport, Dispatches, LooperWatch
 
 
 class LooperObserver(Protocol):
@@ -87,6 +88,7 @@ class Looper:
         self._slow_dispatch: float | None = None
         self._slow_delivery: float | None = None
         self._is_late = False
+        self._dispatches: Dispatches | None = None  # notes each dispatch, for those who `watch`
         self._call_later: Callable[[float], object] | None = None
         self.queue._on_uncaught = self._uncaught  # noqa: SLF001
         self._set_watch()
@@ -340,9 +342,44 @@ class Looper:
             if isinstance(looper, Looper):
                 looper._set_watch()
 
+    def watch(self, limit: float = 0.1, on_block: Callable[[BlockReport], object] | None = None) -> LooperWatch:
+        """Tell of each dispatch that takes too long, while it does so: which one, where it stands, how long by now.
+
+        A thread looks after the looper; it sleeps while the looper does. A dispatch costs a microsecond more meanwhile.
+        Where a loop runs in the loop, as under a dialog, what counts is the time since that did something.
+
+        Args:
+            limit: Seconds, by the looper's clock, that a dispatch may take. A machine that many share, as in CI, may
+                keep a thread waiting for 0.1 s without its doing: take more there.
+            on_block: Called once for each such dispatch, as `on_block(report)`, on the thread that watches. What it
+                raises goes to `threading.excepthook`. None: the report is logged as a warning to "vmscope.looper", and
+                a second line tells when the looper goes on.
+        Returns:
+            A handle: `dispose()` ends it, and so does leaving its `with` block, or the looper's quitting.
+        Raises:
+            IllegalStateError: The looper has quit.
+            TypeError, ValueError: `limit` is no number of seconds above 0.
+            RuntimeError: The system gives no thread.
+
+        Threads: any. A looper may be watched several times, for several limits.
+        Android: none in an app; the system's own Watchdog and its ANR traces, and StrictMode.
+        """
+        from ..debug._watchdog import LooperWatch
+
+        return LooperWatch(self, limit, on_block)
+
     def _set_watch(self) -> None:
-        watched = self._printer or _observer or self._slow_dispatch is not None or self._slow_delivery is not None
-        self.queue.set_watch(self._run_watched if watched else None)
+        with self.queue._lock:  # noqa: SLF001  (else who decided first, on another thread, may set it last)
+            logged = self._printer is not None or _observer is not None
+            if logged or self._slow_dispatch is not None or self._slow_delivery is not None:
+                self.queue.set_watch(self._run_watched)
+            else:
+                self.queue.set_watch(self._run_noted())
+
+    def _run_noted(self) -> Callable[[Any], None] | None:
+        """How an item is run for those who `watch`; None where nobody does."""
+        dispatches = self._dispatches
+        return dispatches.run if dispatches is not None and dispatches.watches else None
 
     def _run_watched(self, item: Any) -> None:
         printer, observer = self._printer, _observer
@@ -354,8 +391,12 @@ class Looper:
         if printer is not None:
             printer(f">>>>> Dispatching to {what}")
         token = observer.message_dispatch_starting() if observer is not None else None
+        run_noted = self._run_noted()
         try:
-            item.run()
+            if run_noted is None:
+                item.run()
+            else:
+                run_noted(item)
         except BaseException as error:
             if observer is not None:
                 observer.dispatching_threw(token, item, error)

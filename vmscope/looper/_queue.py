@@ -37,9 +37,8 @@ from .._primitives import (
     FREE_THREADED,
     LONGEST_WAIT,
     WAIT_GROWTH,
-    Empty,
+    Bell,
     RLock,
-    SimpleQueue,
     after_fork,
     current_thread,
     get_ident,
@@ -112,7 +111,7 @@ class MessageQueue:
         self._interrupted = False
         self._depth = 0  # how many loops of the consumer are on its stack
         self._owner = 0
-        self._bell: Any = SimpleQueue()
+        self._bell: Bell | FdPoller = Bell()
         self._asleep = _AWAKE
         self._sleep_until = inf
         self._host: Callable[[], object] | None = None
@@ -270,7 +269,7 @@ class MessageQueue:
         # between the two, for there is no call or jump between them. Two putters may both ring: one look in vain.
         self._asleep = _AWAKE
         if self._host is None or self._depth:
-            self._bell.put(None)
+            self._bell.ring()
         if self._host is not None:
             self._call_host()
 
@@ -285,7 +284,7 @@ class MessageQueue:
         """
         self._attention = True
         self._asleep = _AWAKE
-        self._bell.put(None)
+        self._bell.ring()
         self._call_host()
 
     def interrupt(self) -> None:
@@ -513,11 +512,9 @@ class MessageQueue:
                 seconds = min(seconds, until - monotonic()) if until != inf else seconds
                 if seconds <= 0:
                     break
-                try:
-                    self._bell.get(True, min(seconds, longest))  # S4 wait
+                if self._bell.wait(min(seconds, longest)):  # S4 wait
                     break
-                except Empty:
-                    longest = min(longest * WAIT_GROWTH, LONGEST_WAIT)
+                longest = min(longest * WAIT_GROWTH, LONGEST_WAIT)
         finally:
             self._asleep = _AWAKE
         if self._fds is not None:
@@ -566,6 +563,42 @@ class MessageQueue:
             self._asleep = _AWAKE
             if wake is not None and self._announce_rest() is not None:
                 self._call_host()
+
+    def _listen(self, came: Callable[[], object]) -> Callable[[], object] | None:
+        """Have `came()` called for what is put after `_announce_and_look`. For who keeps the consumer from running.
+
+        Returns:
+            The host till now, which `came` calls, and which `_listen_no_more` wants back.
+
+        Threads: the consumer's.
+        """
+        host, self._host = self._host, came
+        return host
+
+    def _listen_no_more(self, came: Callable[[], object], host: Callable[[], object] | None) -> None:
+        """End what `_listen(came)` began. Threads: the consumer's."""
+        if self._host == came:  # else the host has left meanwhile
+            self.set_host(host)
+            if host is None or self._depth:  # else the host sleeps, and is still to be woken
+                self._asleep = _AWAKE
+
+    def _announce_and_look(self, most: int) -> list[Any]:
+        """Return what is pending, of at most `most` items; there are none where it is more. Who puts one more, tells.
+
+        Threads: the consumer's.
+        """
+        self._sleep_until = inf
+        self._asleep = _BEHIND_BARRIER  # S1, as in `_sleep`: plain messages need not be told
+        if FREE_THREADED:  # pragma: no cover - builds without the GIL
+            self._inbox.rotate(0)
+            self._timed.rotate(0)
+        with self._lock:
+            pending = self._pending_locked()
+        return [item for _, _, item in sorted(pending, key=in_order)] if len(pending) <= most else []
+
+    def _take_back(self, item: Item) -> None:
+        """Take `item` out, which was put to run now and which no barrier holds back. Threads: the consumer's."""
+        self._stays(item)
 
     def _enter(self) -> None:
         here = get_ident()
@@ -681,7 +714,7 @@ class MessageQueue:
     def _die_in_child(self) -> None:
         """After a fork: this is a copy of the parent's queue; the child has no thread for it."""
         self._lock = RLock()
-        self._bell = SimpleQueue()
+        self._bell = Bell()
         self._host = self._fds = self._barrier = self._taking = self._watch = None
         self._refuses = self._quitting = self._attention = True
         self._limit = -inf
@@ -837,7 +870,7 @@ class MessageQueue:
             if self._fds is None:
                 bell, self._fds = self._bell, FdPoller()
                 self._bell = self._fds
-                bell.put(None)
+                bell.ring()
             fds = self._fds
         fds.listen(fd, events, listener)
         self.wake()

@@ -181,8 +181,7 @@ class Decided(Continuation[T_co]):
                     self._drop_mark_locked()
 
     def _drop_mark_locked(self) -> None:
-        if self._frame._nodes is not None:  # where a signal handler resumes it, its mark may not be in there yet
-            self._frame._nodes.pop(self._mark, None)
+        self._frame._nodes.pop(self._mark, None)
         self._mark = None
 
     def _claim(self, phase: int = RESUMED) -> bool:

@@ -19,7 +19,7 @@ from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 from .._errors import TimeoutCancellationException
-from .._primitives import LONGEST_WAIT, Empty, RLock, SimpleQueue
+from .._primitives import LONGEST_WAIT, Bell, RLock
 from ..coroutines._context import ContextElement
 from ..coroutines._job import cancel_tree
 from ..coroutines._time import TimeoutCoroutine
@@ -76,7 +76,7 @@ class EventQueue:
         self._entries: dict[int, Entry] = {}  # by the id of the item, which the entry keeps alive
         self._seq = 0
         self._asleep = False
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell = Bell()
 
     def clock(self) -> float:
         """Return the virtual time in seconds."""
@@ -107,7 +107,7 @@ class EventQueue:
                 self.foreground += 1
             asleep, self._asleep = self._asleep, False
         if asleep:
-            self._bell.put(None)
+            self._bell.ring()
         return True
 
     def put_after(self, item: Any, seconds: float) -> bool:
@@ -179,7 +179,7 @@ class EventQueue:
         with self._lock:
             asleep, self._asleep = self._asleep, False
         if asleep:
-            self._bell.put(None)
+            self._bell.ring()
 
     def wait(self, seconds: float, unless: Callable[[], object]) -> None:
         """Wait in real time until something is put or somebody rings, for `seconds` at most.
@@ -192,17 +192,11 @@ class EventQueue:
             self._asleep = True
         try:
             if seconds > 0 and not unless():
-                self._bell.get(True, min(seconds, LONGEST_WAIT))
-        except Empty:
-            pass
+                self._bell.wait(min(seconds, LONGEST_WAIT))
         finally:
             with self._lock:
                 self._asleep = False
-                while True:
-                    try:
-                        self._bell.get_nowait()
-                    except Empty:
-                        break
+                self._bell.wait(0)  # what rang since then is seen by who goes on from here
 
 
 def context_of(item: Any) -> CoroutineContext | None:

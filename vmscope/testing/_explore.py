@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _explore_run as runs
 from ._explore_locks import Exchange
-from ._explore_places import Place, make_tracing
+from ._explore_places import Place, is_frozen, make_tracing
 from ._explore_run import FORCED, Fault, Program, Run, Task
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class _Search:
         self.done = Exploration()
         self._exchange = Exchange([*modules, sys.modules[program.__module__]])
         files = frozenset(str(getattr(module, "__file__", "")) for module in modules)
-        self._tracing = make_tracing(files, runs.reached, runs.entered)
+        self._tracing = make_tracing(program, files, runs.reached, runs.entered)
         self._touched: dict[tuple[str, Any], set[tuple[int, bool, frozenset[Any]]]] = {}
         self._known: dict[Any, Any] = {}  # each entry of a log, once
         self._meets: dict[Any, tuple[int, ...]] = {}
@@ -256,6 +256,7 @@ class _Search:
     def __enter__(self) -> None:
         self._collects = gc.isenabled()
         gc.disable()
+        self._was_frozen = is_frozen()
         self._began = monotonic()
         self._exchange.__enter__()
         self._tracing.open()
@@ -266,7 +267,8 @@ class _Search:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
             gc.collect()  # what was given up goes unheard, here and not later
-        gc.unfreeze()
+        if not self._was_frozen:
+            gc.unfreeze()
         self._tracing.close()
         self._exchange.__exit__()
         self.done.seconds = monotonic() - self._began

@@ -19,7 +19,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CellType
 
 #: All containers together: which one a bytecode works on cannot be told.
 INSIDE = ("item", "")
@@ -118,12 +121,55 @@ def _effect(step: dis.Instruction, previous: str, called: list[str]) -> tuple[tu
     return None
 
 
-def codes_in(files: frozenset[str]) -> Iterator[CodeType]:
-    """Yield every code object of a function that was written in `files`, inner functions too."""
-    stack: list[Any] = [each for each in gc.get_objects() if type(each) is FunctionType]
-    # 3.13t hides from the collector the functions that were there when the first thread began.
-    modules = [each for each in list(sys.modules.values()) if getattr(each, "__file__", None) in files]
-    stack += [value for module in modules for value in list(vars(module).values())]
+_frozen: list[Any] = []  # filled where the program has frozen what there was; this, too, then
+
+
+def is_frozen() -> bool:
+    """Whether the program keeps objects from the collector. Who asks freezes all, as everybody in here does.
+
+    They are counted only where that may have changed: it takes 0.1 s for a million.
+    """
+    if not _frozen or any(each is _frozen for each in gc.get_objects()):
+        _frozen[:] = [True] if gc.get_freeze_count() else []
+    return bool(_frozen)
+
+
+def known_functions() -> list[FunctionType]:
+    """Return every function that the collector knows, also what a program has frozen: that is in no list of it."""
+    was_frozen = is_frozen()
+    gc.unfreeze()
+    found = [each for each in gc.get_objects() if type(each) is FunctionType]
+    if was_frozen:
+        gc.freeze()
+    return found
+
+
+#: Of each file what was found so far, by id. Without a lock: a process has one exploration at a time.
+_known: dict[str, dict[int, CodeType]] = {}
+
+
+def codes_in(files: frozenset[str], *roots: Callable[..., Any]) -> Iterator[CodeType]:
+    """Yield every code object of a function that was written in `files`, inner functions too.
+
+    All functions are looked through (0.3 s where a million objects are) only where one that is at hand, in a module or
+    from `roots`, is new, for there may be others. What was found once is watched even where nothing calls it any more.
+    """
+    at_hand: list[Any] = [*roots]
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) in files:
+            at_hand += list(vars(module).values())
+    new = files - _known.keys()
+    if new or any(id(code) not in _known[code.co_filename] for code in _reached_from(list(at_hand), files)):
+        for file in new:
+            _known[file] = {}
+        # 3.13t hides from the collector the functions that were there when the first thread began.
+        for code in _reached_from(at_hand + known_functions(), files):
+            _known[code.co_filename][id(code)] = code
+    for file in files:
+        yield from _known[file].values()
+
+
+def _reached_from(stack: list[Any], files: frozenset[str]) -> Iterator[CodeType]:
     seen: set[int] = set()
     while stack:
         each = stack.pop()
@@ -134,6 +180,9 @@ def codes_in(files: frozenset[str]) -> Iterator[CodeType]:
                 yield each
         elif isinstance(each, FunctionType):
             stack.append(each.__code__)
+            if each.__closure__ and id(each) not in seen:
+                seen.add(id(each))
+                stack += _captured(each.__closure__)
         elif isinstance(each, property):
             stack += (each.fget, each.fset, each.fdel)
         elif isinstance(each, (classmethod, staticmethod)):
@@ -143,16 +192,32 @@ def codes_in(files: frozenset[str]) -> Iterator[CodeType]:
             stack += list(vars(each).values())
 
 
+def _captured(closure: tuple[CellType, ...]) -> Iterator[Any]:
+    for cell in closure:
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it has no value yet
+            pass
+
+
 class Tracing:
     """Base of the two ways to know where a thread is.
 
     Args:
+        program: Whose own functions belong to it, where no module has them.
         files: Whose code is watched.
         reached: Called with the place, on the thread, before the bytecode runs.
         entered: Called with the name of a watched function that begins or goes on.
     """
 
-    def __init__(self, files: frozenset[str], reached: Callable[[Place], None], entered: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        program: Callable[..., Any],
+        files: frozenset[str],
+        reached: Callable[[Place], None],
+        entered: Callable[[str], None],
+    ) -> None:
+        self.program = program
         self.files = files
         self.reached = reached
         self.entered = entered
@@ -220,7 +285,7 @@ class Monitoring(Tracing):
         events, off, reached, entered = monitoring.events, monitoring.DISABLE, self.reached, self.entered
         self._tool = next((each for each in self._TOOLS if monitoring.get_tool(each) is None), self._TOOLS[0])
         monitoring.use_tool_id(self._tool, "vmscope.testing.explore")
-        self._codes = list(codes_in(self.files))
+        self._codes = list(codes_in(self.files, self.program))
         known: dict[int, tuple[CodeType, list[Place | None]]] = {}  # by id; the places by the number of the instruction
         last: tuple[CodeType | None, list[Place | None]] = (None, [])
 
@@ -263,6 +328,11 @@ class Monitoring(Tracing):
         monitoring.free_tool_id(self._tool)
 
 
-def make_tracing(files: frozenset[str], reached: Callable[[Place], None], entered: Callable[[str], None]) -> Tracing:
+def make_tracing(
+    program: Callable[..., Any],
+    files: frozenset[str],
+    reached: Callable[[Place], None],
+    entered: Callable[[str], None],
+) -> Tracing:
     """Return the way that this Python has."""
-    return (Monitoring if hasattr(sys, "monitoring") else TraceFunction)(files, reached, entered)
+    return (Monitoring if hasattr(sys, "monitoring") else TraceFunction)(program, files, reached, entered)

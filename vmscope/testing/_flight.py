@@ -146,7 +146,7 @@ class _Look:
                     self.coroutine(job, bool(children))
             elif isinstance(job, ScopeCoroutine):
                 if job._waits is not None:
-                    self.resting.add(job._waits)
+                    self.resting.add(job._waits._coroutine)
                     if not children:
                         self.working.append(job)
             elif state > ACTIVE and not children:  # a job without a body

@@ -11,11 +11,11 @@ import io
 import math
 import signal
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .._primitives import Event, current_thread, get_ident, live_threads, main_thread, start_thread
 from ..coroutines._time import checked_seconds
+from ..debug._stacks import as_text, thread_stack
 from ..debug._tree import dump_coroutines
 
 if TYPE_CHECKING:
@@ -35,12 +35,10 @@ def dump() -> str:
 
 def dump_threads() -> str:
     """Return the stack of each thread."""
-    frames = sys._current_frames()
     parts = []
     for thread in live_threads():
-        frame = frames.get(thread.ident or 0)
-        stack = "".join(traceback.format_stack(frame)).rstrip() if frame is not None else "  (unknown)"
-        parts.append(f"thread {thread.name!r}:\n{stack}")
+        stack = as_text(thread_stack(thread.ident or 0).places).rstrip()
+        parts.append(f"thread {thread.name!r}:\n{stack or '  (unknown)'}")
     return "\n".join(parts)
 
 

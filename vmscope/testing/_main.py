@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._errors import IllegalStateError
-from .._primitives import Empty, RLock, SimpleQueue, Thread, current_thread
+from .._primitives import Bell, RLock, Thread, current_thread
 from ..coroutines._dispatcher import CoroutineDispatcher, Unconfined
 from ..coroutines._main import MainDispatcher, _main
 
@@ -42,7 +42,7 @@ class MainForTest(CoroutineDispatcher):
         self.wrapped = wrapped
         self._of = of or self
         self._inside: list[Thread] = []  # the threads in a call of it
-        self._left: SimpleQueue[None] = SimpleQueue()  # a token from each that left while it retires
+        self._left = Bell()  # rung by each that leaves while it retires
         self._retired = False
 
     @property
@@ -65,7 +65,7 @@ class MainForTest(CoroutineDispatcher):
         finally:
             of._inside.remove(thread)
             if of._retired:
-                of._left.put(None)
+                of._left.ring()
 
     def is_dispatch_needed(self, context: CoroutineContext) -> bool:
         return self._call(self.wrapped.is_dispatch_needed, context)
@@ -97,10 +97,8 @@ class MainForTest(CoroutineDispatcher):
         """
         self._retired = True
         while others := [thread for thread in list(self._inside) if thread is not current_thread()]:
-            try:
-                self._left.get(timeout=PATIENCE)
-            except Empty:
-                raise _concurrent(others[0]) from None
+            if not self._left.wait(PATIENCE):
+                raise _concurrent(others[0])
 
     def __repr__(self) -> str:
         return repr(self.wrapped)
