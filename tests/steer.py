@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from vmscope._primitives import Bell
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -148,12 +150,16 @@ def robbed(items: deque[Any], action: Callable[[], object]) -> Any:
 
 @contextmanager
 def held_elsewhere(lock: Any) -> Iterator[None]:
-    """While the block runs, another thread holds `lock`: what a fork finds, whose child has no such thread."""
-    held, leave = threading.Event(), threading.Event()
+    """While the block runs, another thread holds `lock`: what a fork finds, whose child has no such thread.
+
+    The child may leave the block, too. So its end is told by a bell: an Event has a lock in it, which the other thread
+    may hold at the fork just as it begins to wait, and the child would wait for that for ever.
+    """
+    held, leave = Bell(), Bell()
 
     def hold() -> None:
         with lock:
-            held.set()
+            held.ring()
             assert leave.wait(10)
 
     thread = threading.Thread(target=hold)
@@ -162,7 +168,7 @@ def held_elsewhere(lock: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        leave.set()
+        leave.ring()
         thread.join()
 
 
