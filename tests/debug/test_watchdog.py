@@ -541,6 +541,27 @@ def test_a_collection_that_goes_on_counts_and_one_that_had_begun_before_does_not
     assert collector.read() == collector.seconds >= 2.0
 
 
+def test_a_watch_that_is_disposed_of_as_a_collection_ends_does_not_break_its_callback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G9: the last one, by another thread."""
+    collector = _watchdog._CollectorClock()
+    collector.begin_locked()
+    collector._on_collection("start", {})
+    plain = time.monotonic
+
+    def ends_as_it_is_asked() -> float:
+        monkeypatch.setattr(_watchdog, "monotonic", plain)
+        collector.end_locked()
+        return plain()
+
+    monkeypatch.setattr(_watchdog, "monotonic", ends_as_it_is_asked)
+    collector._on_collection("stop", {})
+
+    assert collector.users == 0
+    assert collector._began is None
+
+
 def test_nothing_is_kept_of_a_dispatch_that_is_over(
     looper: Looper, handler: Handler, clock: VirtualClock, watch: LooperWatch, slow: Slow, reports: list[BlockReport]
 ) -> None:

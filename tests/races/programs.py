@@ -1312,6 +1312,42 @@ def a_looper_is_held_by_a_block_whose_child_waits_for_it():
     assert said == [True, True], said
 
 
+def a_host_leaves_against_a_put():
+    """It is called by then, or the loop that follows runs what was put."""
+    queue, told = MessageQueue(), []
+    item = Note(lambda: told.append("run"))
+    queue.set_host(lambda: told.append("called"))
+    queue.run_due()
+
+    def leaves():
+        queue.set_host(None)
+        queue.run_due()
+
+    yield leaves, lambda: queue.put(item)
+    queue.run_due()
+    assert told.count("run") == 1, told
+    assert told.count("called") <= 1, told
+
+
+def the_limits_of_slow_messages_are_taken_back_against_a_dispatch():
+    """No message fails by it."""
+    made, ran = [], []
+
+    def runs():
+        looper = Looper.prepare()
+        looper.set_slow_log_thresholds(dispatch=1e9, delivery=1e9)
+        Handler(looper).post(lambda: ran.append(True))
+        made.append(looper)
+        looper.pump()
+
+    def takes_back():
+        for looper in made:
+            looper.set_slow_log_thresholds()
+
+    yield runs, takes_back
+    assert ran == [True]
+
+
 def the_worker_of_a_limited_view_hands_over():
     log = []
     view = LimitedDispatcher(Pool("worker", keep_alive=1.0), 1)

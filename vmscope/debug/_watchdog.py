@@ -119,10 +119,11 @@ class _CollectorClock:
             self._began = None
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
+        began = self._began  # read once: the last watch may be disposed of meanwhile
         if phase == "start":
             self._began = monotonic()
-        elif self._began is not None:  # else the counting began amid a collection
-            self.seconds += monotonic() - self._began
+        elif began is not None:  # else the counting began amid a collection
+            self.seconds += monotonic() - began
             self._began = None
 
     def read(self) -> float:

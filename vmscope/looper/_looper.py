@@ -386,8 +386,9 @@ class Looper:
         clock = self.queue.clock
         began = clock()
         what = _describe(item)
-        if self._slow_delivery is not None:
-            self._note_delivery(began - item.when if item.when else 0.0, what)
+        limit = self._slow_delivery  # read once, as the one below: another thread may take it back
+        if limit is not None:
+            self._note_delivery(began - item.when if item.when else 0.0, limit, what)
         if printer is not None:
             printer(f">>>>> Dispatching to {what}")
         token = observer.message_dispatch_starting() if observer is not None else None
@@ -405,15 +406,16 @@ class Looper:
             observer.message_dispatched(token, item)
         if printer is not None:
             printer(f"<<<<< Finished to {what}")
-        if self._slow_dispatch is not None and clock() - began >= self._slow_dispatch:
+        limit = self._slow_dispatch
+        if limit is not None and clock() - began >= limit:
             _log().warning("slow dispatch: %.3f s on %r: %s", clock() - began, self.thread.name, what)
 
-    def _note_delivery(self, late: float, what: str) -> None:
+    def _note_delivery(self, late: float, limit: float, what: str) -> None:
         if self._is_late:
             if late <= 0.010:
                 self._is_late = False
                 _log().warning("slow delivery: %r has caught up", self.thread.name)
-        elif self._slow_delivery is not None and late >= self._slow_delivery:
+        elif late >= limit:
             self._is_late = True
             _log().warning("slow delivery: %.3f s late on %r: %s", late, self.thread.name, what)
 

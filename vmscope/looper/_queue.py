@@ -274,8 +274,9 @@ class MessageQueue:
             self._call_host()
 
     def _call_host(self) -> None:
-        if self._host is not None:
-            call_quietly(report_uncaught, self._host)
+        host = self._host  # read once: it may leave meanwhile, and bears a call that comes late
+        if host is not None:
+            call_quietly(report_uncaught, host)
 
     def wake(self) -> None:
         """Make the consumer look again, and `run_until` ask its question. Threads: any, at any point.
@@ -389,10 +390,11 @@ class MessageQueue:
                     self._taking = None
                     if item is None:
                         return ran
-                    if self._watch is None:
+                    watch = self._watch  # read once: another thread may take it back, and the item would not run
+                    if watch is None:
                         item.run()
                     else:
-                        self._watch(item)
+                        watch(item)
             except BaseException as error:
                 beneath = error.__traceback__ is not None and error.__traceback__.tb_next is not None
                 if isinstance(error, IndexError) and not beneath:
