@@ -92,6 +92,7 @@ HELD = "coroutines._held"
 MODEL, STORE, PROVIDER, POOL = "lifecycle._viewmodel", "lifecycle._store", "lifecycle._provider", "coroutines._pool"
 DISPATCHER, FRAME, TIMER = "coroutines._dispatcher", "coroutines._frame", "coroutines._timer"
 DEFERRED, LOOPER, COROUTINE = "coroutines._deferred", "looper._looper", "coroutines._coroutine"
+MESSAGE = "looper._message"
 
 FAULTS = [
     # ---- view models
@@ -391,10 +392,6 @@ FAULTS = [
           "        self._asleep = _BEHIND_BARRIER  # S1, as in `_sleep`: plain messages need not be told\n",
           "",
           "a_looper_is_held_by_a_block_that_waits_for_it"),
-    Fault("the one that holds the looper looks first and announces second", QUEUE,
-          "        self._asleep = _BEHIND_BARRIER  # S1, as in `_sleep`: plain messages need not be told\n",
-          "        early = self._snapshot()\n        self._asleep = _BEHIND_BARRIER\n        return early\n",
-          "a_looper_is_held_by_a_block_that_waits_for_it"),
     Fault("who begins to wait does not tell the one that holds the looper", SUSPEND,
           "    for witness in tuple(witnesses):\n        witness()",
           "    return None",
@@ -403,6 +400,22 @@ FAULTS = [
           "            call_quietly(report_uncaught, host)",
           "            call_quietly(report_uncaught, self._host)",
           "a_host_leaves_against_a_put"),
+    Fault("a pump looks twice for who is to be told of the time", LOOPER,
+          "            call_later(seconds)\n        return seconds",
+          "            self._call_later(seconds)\n        return seconds",
+          "a_host_leaves_against_a_pump"),
+    Fault("who asks for a barrier looks twice", QUEUE,
+          "        if barrier is None or barrier.removed:",
+          "        if barrier is None or self._barrier.removed:",
+          "a_barrier_goes_as_somebody_asks_for_it"),
+    Fault("who shows a message looks twice for its target", MESSAGE,
+          "{target.name}",
+          "{self.target.name}",
+          "a_message_is_shown_as_it_is_run"),
+    Fault("who mends looks twice for who waits", JOB,
+          "                waiter._cancelled_by(job)\n            errors:",
+          "                job._waiter._cancelled_by(job)\n            errors:",
+          "a_cancellation_that_broke_off_is_mended_as_its_wait_is_resumed"),
     Fault("who runs a message looks twice whether it is watched", QUEUE,
           "                        watch(item)",
           "                        self._watch(item)",

@@ -39,7 +39,7 @@ from vmscope import (
 from vmscope._errors import suppressed_of
 from vmscope.coroutines import _pool
 from vmscope.coroutines._dispatcher import LimitedDispatcher, Once
-from vmscope.coroutines._job import COMPLETING, mend
+from vmscope.coroutines._job import CANCELLING, COMPLETING, mend
 from vmscope.coroutines._pool import Pool
 from vmscope.coroutines._timer import shared_timers
 
@@ -320,6 +320,16 @@ def a_completion_that_broke_off_is_mended_as_the_last_child_ends():
     yield lambda: mend(parent), child.complete
     assert parent.is_completed
     assert told == [True]
+
+
+def a_cancellation_that_broke_off_is_mended_as_its_wait_is_resumed():
+    kept = []
+    job = CoroutineScope(Dispatchers.Unconfined).launch(suspend_cancellable_coroutine, kept.append)
+    job._cause = CancellationException("it broke off")
+    job._state = CANCELLING  # and nothing else came of its `cancel()`
+
+    yield lambda: mend(job), lambda: kept[0].try_resume(None)
+    assert job.is_completed
 
 
 def two_last_children_end_with_their_parent():
@@ -1327,6 +1337,57 @@ def a_host_leaves_against_a_put():
     queue.run_due()
     assert told.count("run") == 1, told
     assert told.count("called") <= 1, told
+
+
+def a_host_leaves_against_a_pump():
+    """It is told of the time of the next message, or of nothing."""
+    made, told = [], []
+
+    def pumps():
+        looper = Looper.prepare()
+        looper.attach_host(lambda: None, told.append)
+        Handler(looper).post_delayed(int, 5.0)
+        made.append(looper)
+        looper.pump()
+
+    def leaves():
+        for looper in made:
+            looper.detach_host()
+
+    yield pumps, leaves
+    assert told in ([], [5.0]), told
+
+
+def a_barrier_goes_as_somebody_asks_for_it():
+    queue, answers = MessageQueue(), []
+    token = queue.post_sync_barrier()
+    queue.put(Note())
+    queue.run_due()
+
+    def goes():
+        queue.remove_sync_barrier(token)
+        queue.run_due()
+
+    yield goes, lambda: answers.append(queue.is_blocked_on_barrier)
+    assert answers in ([True], [False])
+
+
+def a_message_is_shown_as_it_is_run():
+    looper, shown = [], []
+
+    def runs():
+        mine = Looper.prepare()
+        message = Handler(mine).obtain_message(7)
+        message.send_to_target()
+        looper.append(message)
+        mine.pump()
+
+    def shows():
+        for message in looper:
+            shown.append(repr(message))
+
+    yield runs, shows
+    assert all("what=" in text for text in shown), shown
 
 
 def the_limits_of_slow_messages_are_taken_back_against_a_dispatch():

@@ -25,6 +25,7 @@ from .faults import (
     HELD,
     JOB,
     LOOPER,
+    MESSAGE,
     MODEL,
     POOL,
     PROVIDER,
@@ -50,6 +51,7 @@ WATCHED = [
     sys.modules[f"vmscope.{name}"]
     for name in (
         JOB, SUSPEND, DEFERRED, COROUTINE, FRAME, DISPATCHER, POOL, HELD, TIMER, QUEUE, LOOPER, MODEL, STORE, PROVIDER,
+        MESSAGE,
     )
 ]  # fmt: skip
 # In these a wait may end before its time: what they are about is a timeout against the rest.

@@ -845,12 +845,13 @@ def _mend_once(job: Job) -> None:
         with job._lock:
             cancelled = CANCELLING <= job._state <= FINISHING
             nodes: list[Any] = [] if job._nodes is None else list(job._nodes)
+            waiter = job._waiter
         if cancelled:
             cause = job._cause
             assert cause is not None
             child_cause = cause_from(job)
-            if job._waiter is not None:
-                job._waiter._cancelled_by(job)
+            if waiter is not None:
+                waiter._cancelled_by(job)
             errors: list[BaseException] = []
             for node in nodes:
                 if node._kind == CHILD:

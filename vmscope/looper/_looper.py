@@ -251,10 +251,11 @@ class Looper:
         except BaseException:
             self.queue.close()
             raise
+        call_later = self._call_later  # read once: the host may leave meanwhile
         if seconds == 0.0:
             self.queue._call_host()  # noqa: SLF001
-        elif seconds is not None and self._call_later is not None:
-            self._call_later(seconds)
+        elif seconds is not None and call_later is not None:
+            call_later(seconds)
         return seconds
 
     def attach_host(self, wake: Callable[[], object], call_later: Callable[[float], object] | None = None) -> None:

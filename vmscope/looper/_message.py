@@ -189,15 +189,16 @@ class Message:
 
     def __repr__(self) -> str:
         parts = [f"when={self.when:.6g}"] if self._in_use else []
-        if self.callback is not None:
-            parts.append(f"callback={getattr(self.callback, '__qualname__', None) or repr(self.callback)}")
+        callback, target = self.callback, self.target  # read once: its looper may be through with it meanwhile
+        if callback is not None:
+            parts.append(f"callback={getattr(callback, '__qualname__', None) or repr(callback)}")
         else:
             parts.append(f"what={self.what}")
         parts += [f"{name}={value}" for name in ("arg1", "arg2") if (value := getattr(self, name))]
         if self.obj is not None:
             parts.append(f"obj={self.obj!r}")
-        if self.target is not None:
-            parts.append(f"target={self.target.name}")
+        if target is not None:
+            parts.append(f"target={target.name}")
         if self.asynchronous:
             parts.append("asynchronous")
         return f"<Message {' '.join(parts)}>"

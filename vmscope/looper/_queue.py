@@ -800,7 +800,8 @@ class MessageQueue:
     @property
     def is_blocked_on_barrier(self) -> bool:
         """Whether a barrier holds back what is due and nothing asynchronous is due. Threads: any; racy by nature."""
-        if self._barrier is None or self._barrier.removed:
+        barrier = self._barrier  # read once: the consumer ends the stall meanwhile
+        if barrier is None or barrier.removed:
             return False
         return all(item.when > self.clock() for item in self._snapshot() if item.asynchronous)
 
