@@ -42,6 +42,7 @@ from vmscope.coroutines._dispatcher import LimitedDispatcher, Once
 from vmscope.coroutines._job import CANCELLING, COMPLETING, mend
 from vmscope.coroutines._pool import Pool
 from vmscope.coroutines._timer import shared_timers
+from vmscope.looper import _message
 
 
 def at_once() -> bool:
@@ -1322,6 +1323,24 @@ def a_looper_is_held_by_a_block_whose_child_waits_for_it():
     assert said == [True, True], said
 
 
+def a_looper_is_held_in_a_message_and_let_go():
+    """It has the host that it had, none, and does not count as asleep."""
+    gate, after = CompletableDeferred(), []
+
+    def blocks():
+        looper = Looper.prepare()
+
+        def holds():
+            run_blocking(gate.await_)
+            after.append((looper.queue.is_polling(), looper.queue._host))
+
+        Handler(looper).post(holds)
+        looper.pump()
+
+    yield blocks, lambda: gate.complete(None)
+    assert after == [(False, None)], after
+
+
 def a_host_leaves_against_a_put():
     """It is called by then, or the loop that follows runs what was put."""
     queue, told = MessageQueue(), []
@@ -1373,6 +1392,7 @@ def a_barrier_goes_as_somebody_asks_for_it():
 
 
 def a_message_is_shown_as_it_is_run():
+    _message.pool.clear()  # else it takes one that an earlier run has left, or makes one
     looper, shown = [], []
 
     def runs():

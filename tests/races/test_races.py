@@ -59,6 +59,10 @@ ANY_TIME = {"cancel_against_resume_against_timeout", "a_task_comes_as_the_last_t
 _score: list[str] = []
 
 
+HOLDS = pytest.mark.filterwarnings("ignore:run_blocking in a message")
+
+
+@HOLDS
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_holds_in_every_order(name: str) -> None:
     explored = explore(
@@ -68,6 +72,7 @@ def test_it_holds_in_every_order(name: str) -> None:
     assert explored.schedules >= 3 or explored.complete
 
 
+@HOLDS
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_seeded_fault_is_found(fault: Fault) -> None:
     program = PROGRAMS[fault.found_by]

@@ -581,7 +581,7 @@ class MessageQueue:
         """End what `_listen(came)` began. Threads: the consumer's."""
         if self._host == came:  # else the host has left meanwhile
             self.set_host(host)
-            if host is None or self._depth:  # else the host sleeps, and is still to be woken
+            if self._depth:  # else `set_host` has seen to it
                 self._asleep = _AWAKE
 
     def _announce_and_look(self, most: int) -> list[Any]:
