@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
 from typing import Any
 
 import pytest
@@ -436,14 +437,25 @@ def failing_stride(within: str) -> int:
     return max(1, int(many.get(within, 12) / MORE))
 
 
+def is_kept(struck: list[BaseException]) -> bool:
+    """Whether something else knows the failure: a job that failed with it, say. What is about to go does not count."""
+    known = [each for each in gc.get_referrers(struck[0]) if each is not struck]
+    return any(not isinstance(each, (FrameType, TracebackType)) for each in known)
+
+
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, KeyboardInterrupt])
 @pytest.mark.parametrize("within", BROKEN + BROKEN_ALSO + BROKEN_TOO)
 def test_a_failure_out_of_nowhere_loses_nobody_and_a_later_cancel_ends_the_tree(
     within, error, strike, uncaught, monkeypatch
 ):
-    """F52: no lock left held, no joiner lost, state is old or new; the rest of the process does not notice."""
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)  # where it strikes a finalizer
+    """F52: no lock left held, no joiner lost, state is old or new; the rest of the process does not notice.
+
+    And it does not get lost itself: it is raised, reported, or kept as the failure of whom it struck.
+    """
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(True))  # where it strikes a finalizer
     where: list[str] = []
+    struck: list[BaseException] = []
 
     def fail() -> None:
         frame = sys._getframe(1)
@@ -451,7 +463,8 @@ def test_a_failure_out_of_nowhere_loses_nobody_and_a_later_cancel_ends_the_tree(
             assert frame.f_back is not None
             frame = frame.f_back
         where[:] = [f"{frame.f_code.co_qualname}, line {frame.f_lineno}"]
-        raise error("swept")
+        struck[:] = [error("swept")]
+        raise struck[0]
 
     stride = failing_stride(within)
     at = first = 5 * len(error.__name__) % min(stride, 12)  # the shortest call has forty points
@@ -465,7 +478,10 @@ def test_a_failure_out_of_nowhere_loses_nobody_and_a_later_cancel_ends_the_tree(
             if not where:
                 raise
             raised.__traceback__ = None
+            told.append(raised)
+        struck[0].__traceback__ = None
         try:
+            assert told or uncaught or is_kept(struck), "nobody is told of it"
             # Before an `__exit__` has come to end its block, which nobody else does: so it is with every `with`.
             if not where[0].split(",")[0].endswith("exit__"):
                 world.check_after(again)
@@ -475,6 +491,8 @@ def test_a_failure_out_of_nowhere_loses_nobody_and_a_later_cancel_ends_the_tree(
             other.check()
         except AssertionError as wrong:
             raise AssertionError(f"struck at point {at} of {within}, in {where[0]}: {wrong}") from None
+        told.clear()
+        uncaught.clear()
         at += stride
     assert at > first
     del world, other
