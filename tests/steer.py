@@ -148,6 +148,16 @@ def robbed(items: deque[Any], action: Callable[[], object]) -> Any:
     return copy
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread to come as far, within a bound."""
+    tick = threading.Event()
+    for _ in range(10_000):
+        if condition():
+            return
+        tick.wait(0.001)
+    raise AssertionError("the other thread did not come as far")
+
+
 @contextmanager
 def held_elsewhere(lock: Any) -> Iterator[None]:
     """While the block runs, another thread holds `lock`: what a fork finds, whose child has no such thread.

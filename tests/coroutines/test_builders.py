@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.steer import struck
+from tests.steer import struck, until
 from tests.virtual_main import VMain
 from vmscope import (
     CancellationException,
@@ -1217,14 +1217,14 @@ def test_what_comes_to_a_looper_that_is_held_runs_afterwards_and_its_host_hears_
         for number in range(300):
             handler.post(lambda number=number: log.append(number))  # type: ignore[misc]
             scope.launch(log.append, -number)
-        yield from with_context(Dispatchers.IO, lambda: None)
+        yield from with_context(Dispatchers.IO, until, looper.queue.is_polling)  # whose thread has looked at it by then
 
     run_blocking(block)
     assert calls
     assert log == []
 
     looper.pump()
-    assert sorted(log) == sorted([*range(300), *(-n for n in range(300))])
+    assert log == [each for number in range(300) for each in (number, -number)], "in the order in which they came"
     calls.clear()
     handler.post(lambda: None)
     assert calls == ["pump"], "the host is told as before"

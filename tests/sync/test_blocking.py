@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.steer import until
 from vmscope import Dispatchers, IllegalStateError, launch, run_blocking, with_context, yield_
 from vmscope.sync import (
     Barrier,
@@ -54,16 +55,6 @@ class Threads:
             thread.join(PATIENCE)
             assert not thread.is_alive(), f"{thread.name} hangs"
         return self.outcomes
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for another thread to come as far, within a bound."""
-    tick = threading.Event()
-    for _ in range(10_000):
-        if condition():
-            return
-        tick.wait(0.001)
-    raise AssertionError("the other thread did not come as far")
 
 
 def test_a_thread_and_a_coroutine_meet_in_a_channel() -> None:
