@@ -350,10 +350,11 @@ def test_yield_on_main_goes_by_what_stands_behind_it(main: VMain, seen: list[Bas
         _main._main.delegate = None
     assert log == ["set"]
 
-    jobs = [scope.launch(body, "no main", lambda: Looper.set_main_for_test(None))]
+    # One after the other: each cleans up on a thread of IO.
+    job = scope.launch(body, "no main", lambda: Looper.set_main_for_test(None))
     Looper.set_main_for_test(main.looper)
-    jobs.append(scope.launch(body, "quit", main.looper.quit))
-    run_blocking(join_all(*jobs))
+    run_blocking(job.join)
+    run_blocking(scope.launch(body, "quit", main.looper.quit).join)
 
     assert log == ["set", "no main: cancelled", "quit: cancelled"]
     assert [type(failure).__name__ for failure in seen] == ["MissingMainError"]
