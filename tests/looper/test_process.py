@@ -51,7 +51,7 @@ def a_handler_that_outlasts(seconds, rescue):
         rescue()
 
     previous = signal.signal(signal.SIGUSR1, outlast)
-    timers = [threading.Timer(seconds / 2, signal.pthread_kill, (main, signal.SIGUSR1)), threading.Timer(5, give_up)]
+    timers = [threading.Timer(seconds / 4, signal.pthread_kill, (main, signal.SIGUSR1)), threading.Timer(5, give_up)]
     for timer in timers:
         timer.start()
     try:
@@ -68,7 +68,7 @@ def a_handler_that_outlasts(seconds, rescue):
 def test_a_loop_wakes_for_a_timer_though_a_signal_handler_was_running_when_that_fell_due():
     """F6: before Python 3.13 the wait for a SimpleQueue has no end then."""
     queue, log = MessageQueue(), []
-    with a_handler_that_outlasts(0.06, queue.wake) as end:
+    with a_handler_that_outlasts(0.4, queue.wake) as end:
         queue.put_at(Note("timer", log), end)
         queue.run_until(lambda: log)
 
@@ -89,11 +89,11 @@ def test_a_wait_of_the_main_thread_ends_in_time_though_a_signal_handler_took_lon
     with HandlerThread("busy") as thread:
         thread.handler.post(go_on.wait)
         try:
-            with a_handler_that_outlasts(0.06, let_go_on), pytest.raises(TimeoutError):
+            with a_handler_that_outlasts(0.4, let_go_on), pytest.raises(TimeoutError):
                 if what == "call":
-                    thread.handler.call(print, timeout=0.06)
+                    thread.handler.call(print, timeout=0.4)
                 else:
-                    future.result(0.06)
+                    future.result(0.4)
         finally:
             let_go_on()
 
